@@ -1,0 +1,14 @@
+//! Where accounts and message bodies are kept.
+//!
+//! [`Store`] is the contract; every engine must pass the suite in
+//! `conformance`. A store knows nothing of what an account is: it appends
+//! commits to the log of an [`AccountId`], keeps sections of checkpoints that
+//! fold such a log, and keeps immutable blobs that commits bind and release.
+//! Payloads are opaque octets.
+
+mod contract;
+
+pub use contract::{
+    Answer, BlobError, BlobSink, Checkpoint, Commit, CommitError, DueAccount, Loaded, PutError,
+    Section, SectionKey, Sections, Store, StoreError, Verification,
+};
