@@ -1,0 +1,535 @@
+#!/usr/bin/env python3
+"""Real mail programs against the real server.
+
+    cargo build && python3 tests/real/clients.py [NAME …]
+
+Needs (Debian): curl openssl isync getmail6 mpop fetchmail neomutt tmux.
+Each case has a server and an account of its own, so that one cannot hide the
+fault of another.
+"""
+
+import email
+import imaplib
+import mailbox
+import os
+import poplib
+import re
+import smtplib
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from email.message import EmailMessage
+from pathlib import Path
+
+from server import server
+
+USER, PASSWORD = "ann@example.org", "sesame"
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def sample(number, body="Wie geht es dir?\r\n.leading dot\r\n"):
+    message = EmailMessage()
+    message["From"] = "Bea <bea@example.net>"
+    message["To"] = "Ann <ann@example.org>"
+    message["Subject"] = f"Message {number}: Grüße"
+    message["Message-ID"] = f"<{number}@example.net>"
+    message["Date"] = "Mon, 02 Nov 2026 10:00:00 +0100"
+    message.set_content(body)
+    return message.as_bytes(policy=email.policy.SMTP)
+
+
+def filled(mail, count=5):
+    mail.add_account(USER, PASSWORD)
+    for number in range(1, count + 1):
+        mail.deliver(USER, sample(number))
+
+
+def run(*words, env=None, stdin=None, check=True, timeout=120):
+    done = subprocess.run(
+        [str(word) for word in words], input=stdin, capture_output=True, timeout=timeout,
+        env={**os.environ, **(env or {})},
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(
+            f"{words[0]} ended with {done.returncode}:\n"
+            f"{done.stdout.decode(errors='replace')}\n{done.stderr.decode(errors='replace')}"
+        )
+    return done
+
+
+def equal(found, expected):
+    assert found == expected, f"found {found!r}, expected {expected!r}"
+
+
+def imap_login(mail):
+    session = imaplib.IMAP4("127.0.0.1", mail.ports["imap"])
+    session.login(USER, PASSWORD)
+    return session
+
+
+def subjects_in(folder):
+    box = mailbox.Maildir(folder, create=False)
+    decode = lambda text: str(email.header.make_header(email.header.decode_header(text)))
+    return sorted(decode(message["Subject"]) for message in box)
+
+
+def all_subjects(count):
+    return sorted(f"Message {number}: Grüße" for number in range(1, count + 1))
+
+
+# --- curl ---------------------------------------------------------------------
+
+
+def curl(mail, url, *words):
+    return run("curl", "-sS", "--fail", "--cacert", mail.certificate,
+               "--user", f"{USER}:{PASSWORD}", url, *words).stdout
+
+
+@case
+def curl_imap(mail):
+    filled(mail, 2)
+    for url, words in [
+        (f"imap://localhost:{mail.ports['imap']}", []),
+        (f"imap://localhost:{mail.ports['imap']}", ["--ssl-reqd"]),
+        (f"imaps://localhost:{mail.ports['imaps']}", []),
+    ]:
+        listing = curl(mail, url + "/", *words)
+        assert b'INBOX' in listing and b"Trash" in listing, listing
+        message = curl(mail, url + "/INBOX;UID=1", *words)
+        assert b"Message-ID: <1@example.net>" in message, message
+        found = curl(mail, url + "/INBOX?SUBJECT%20Message", *words)
+        equal(found.split(), b"* SEARCH 1 2".split())
+    upload = mail.folder / "upload.eml"
+    upload.write_bytes(sample(9))
+    curl(mail, f"imap://localhost:{mail.ports['imap']}/Drafts", "-T", upload)
+    message = curl(mail, f"imap://localhost:{mail.ports['imap']}/Drafts;UID=1")
+    equal(message, sample(9))
+
+
+@case
+def curl_pop3(mail):
+    filled(mail, 2)
+    for url, words in [
+        (f"pop3://localhost:{mail.ports['pop3']}", []),
+        (f"pop3://localhost:{mail.ports['pop3']}", ["--ssl-reqd"]),
+        (f"pop3s://localhost:{mail.ports['pop3s']}", []),
+    ]:
+        equal(len(curl(mail, url + "/", *words).splitlines()), 2)
+        message = curl(mail, url + "/1", *words)
+        assert message.endswith(sample(1)), message
+    curl(mail, f"pop3://localhost:{mail.ports['pop3']}/1", "-X", "DELE", "-l")
+    equal(len(curl(mail, f"pop3://localhost:{mail.ports['pop3']}/").splitlines()), 1)
+
+
+# --- Python -------------------------------------------------------------------
+
+
+@case
+def python_imaplib(mail):
+    filled(mail, 3)
+    for session in (
+        imaplib.IMAP4("127.0.0.1", mail.ports["imap"]),
+        imaplib.IMAP4_SSL("localhost", mail.ports["imaps"], ssl_context=mail.tls_context()),
+        imaplib.IMAP4("localhost", mail.ports["imap"]),
+    ):
+        if session.host == "localhost" and not isinstance(session, imaplib.IMAP4_SSL):
+            equal(session.starttls(mail.tls_context())[0], "OK")
+        session.login(USER, PASSWORD)
+        kind, data = session.select("INBOX")
+        equal((kind, data), ("OK", [b"3"]))
+        kind, data = session.search(None, "SUBJECT", "Message 2")
+        equal(data, [b"2"])
+        kind, data = session.fetch("1:*", "(UID FLAGS RFC822.SIZE)")
+        equal(len(data), 3)
+        kind, data = session.uid("FETCH", "1", "(BODY.PEEK[])")
+        assert data[0][1].endswith(sample(1)), data
+        session.logout()
+
+    session = imap_login(mail)
+    session.select("INBOX")
+    equal(session.store("1", "+FLAGS", r"(\Seen \Flagged mine)")[0], "OK")
+    flags = imaplib.ParseFlags(session.fetch("1", "(FLAGS)")[1][0])
+    assert {b"\\Seen", b"\\Flagged", b"mine"} <= set(flags), flags
+    equal(session.create("Köln".encode("utf-7").decode().replace("+", "&"))[0], "OK")
+    equal(session.create('"a b/c"')[0], "OK")
+    kind, data = session.list()
+    names = b"\n".join(data)
+    assert b'"a b/c"' in names and b"K&APY-ln" in names, names
+    equal(session.copy("1:2", "Archive")[0], "OK")
+    equal(session.status("Archive", "(MESSAGES UNSEEN)")[1], [b"Archive (MESSAGES 2 UNSEEN 1)"])
+    equal(session.store("2", "+FLAGS", r"\Deleted")[0], "OK")
+    equal(session.expunge()[1], [b"2"])
+    equal(session.append("Drafts", r"(\Draft)", imaplib.Time2Internaldate(time.time()),
+                         sample(7))[0], "OK")
+    equal(session.uid("MOVE", "1", "Trash")[0], "OK")
+    equal(session.rename('"a b/c"', "plain")[0], "OK")
+    equal(session.delete("plain")[0], "OK")
+    equal(session.close()[0], "OK")
+    session.logout()
+
+
+@case
+def python_poplib(mail):
+    filled(mail, 3)
+    session = poplib.POP3("localhost", mail.ports["pop3"])
+    session.stls(mail.tls_context())
+    assert "UIDL" in session.capa()
+    session.user(USER)
+    session.pass_(PASSWORD)
+    count, octets = session.stat()
+    equal(count, 3)
+    sizes = [int(line.split()[1]) for line in session.list()[1]]
+    equal(sum(sizes), octets)
+    ids = [line.split()[1] for line in session.uidl()[1]]
+    equal(len(set(ids)), 3)
+    for number in (1, 2, 3):
+        _, lines, _ = session.retr(number)
+        message = b"\r\n".join(lines) + b"\r\n"
+        equal(len(message), sizes[number - 1])
+        assert message.endswith(sample(number)), message
+    _, lines, _ = session.top(1, 0)
+    equal(lines[-1], b"")
+    session.dele(2)
+    session.quit()
+    session = poplib.POP3_SSL("localhost", mail.ports["pop3s"], context=mail.tls_context())
+    session.user(USER)
+    session.pass_(PASSWORD)
+    equal([line.split()[1] for line in session.uidl()[1]], [ids[0], ids[2]])
+    session.dele(1)
+    session.close()  # no QUIT: nothing is deleted
+    session = poplib.POP3("127.0.0.1", mail.ports["pop3"])
+    session.user(USER)
+    session.pass_(PASSWORD)
+    equal(session.stat()[0], 2)
+    session.quit()
+
+
+@case
+def python_lmtp(mail):
+    mail.add_account(USER, PASSWORD)
+    with smtplib.LMTP("127.0.0.1", mail.ports["lmtp"]) as lmtp:
+        refused = lmtp.sendmail("x@example.net", [USER, "nobody@example.org"], sample(1))
+        equal(refused["nobody@example.org"][0], 550)
+        lmtp.sendmail("", ["ann+Archive@example.org"], sample(2))
+    session = imap_login(mail)
+    total = sum(
+        int(session.select(name, readonly=True)[1][0]) for name in ("INBOX", "Archive")
+    )
+    equal(total, 2)
+    session.logout()
+
+
+# --- mbsync -------------------------------------------------------------------
+
+
+@case
+def mbsync(mail):
+    filled(mail, 5)
+    local = mail.folder / "local"
+    (local / "INBOX").mkdir(parents=True)
+    config = mail.folder / "mbsyncrc"
+    config.write_text(f"""
+IMAPAccount a
+Host localhost
+Port {mail.ports['imap']}
+User {USER}
+Pass {PASSWORD}
+SSLType STARTTLS
+CertificateFile {mail.certificate}
+
+IMAPStore far
+Account a
+
+MaildirStore near
+Path {local}/
+Inbox {local}/INBOX
+SubFolders Verbatim
+
+Channel all
+Far :far:
+Near :near:
+Patterns *
+Create Both
+Expunge Both
+SyncState *
+""")
+    sync = lambda: run("mbsync", "-c", config, "-a", "-V")
+    sync()
+    equal(subjects_in(local / "INBOX"), all_subjects(5))
+    # Flags there come here …
+    session = imap_login(mail)
+    session.select("INBOX")
+    session.store("1", "+FLAGS", r"\Flagged")
+    session.logout()
+    sync()
+    box = mailbox.Maildir(local / "INBOX", create=False)
+    equal(sum("F" in message.get_flags() for message in box), 1)
+    # … flags, deletions and new messages here go there.
+    keys = list(box.keys())
+    flagged = [key for key in keys if "F" in box[key].get_flags()][0]
+    others = [key for key in keys if key != flagged]
+    message = box[others[0]]
+    message.add_flag("S")
+    box[others[0]] = message
+    message = box[others[1]]
+    message.add_flag("T")
+    box[others[1]] = message
+    box.add(mailbox.MaildirMessage(sample(6).replace(b"\r\n", b"\n")))
+    sync()
+    session = imap_login(mail)
+    equal(session.select("INBOX")[1], [b"5"])
+    equal(len(session.search(None, "SEEN")[1][0].split()), 1)
+    equal(len(session.search(None, "FLAGGED")[1][0].split()), 1)
+    before = session.fetch("1:*", "(UID FLAGS)")[1]
+    session.logout()
+    listing = lambda: sorted(
+        str(path.relative_to(local)) for path in local.rglob("*") if path.is_file()
+        and not path.name.startswith(".")
+    )
+    files = listing()
+    sync()
+    equal(listing(), files)
+    session = imap_login(mail)
+    session.select("INBOX")
+    equal(session.fetch("1:*", "(UID FLAGS)")[1], before)
+    session.logout()
+
+
+# --- POP3 fetchers ------------------------------------------------------------
+
+
+def maildir(folder):
+    for name in ("cur", "new", "tmp"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+def left_on_server(mail):
+    session = poplib.POP3("127.0.0.1", mail.ports["pop3"])
+    session.user(USER)
+    session.pass_(PASSWORD)
+    count = session.stat()[0]
+    session.quit()
+    return count
+
+
+@case
+def getmail(mail):
+    filled(mail, 5)
+    local = maildir(mail.folder / "local")
+    home = mail.folder / "getmail"
+    home.mkdir()
+
+    def fetch(kind, port, delete, state):
+        (home / state).mkdir(exist_ok=True)
+        (home / state / "getmailrc").write_text(f"""
+[retriever]
+type = {kind}
+server = localhost
+port = {port}
+username = {USER}
+password = {PASSWORD}
+[destination]
+type = Maildir
+path = {local}/
+[options]
+delete = {delete}
+read_all = false
+delivered_to = false
+received = false
+""")
+        run("getmail", f"--getmaildir={home / state}", "--rcfile=getmailrc")
+
+    fetch("SimplePOP3SSLRetriever", mail.ports["pop3s"], "false", "pop")
+    equal(subjects_in(local), all_subjects(5))
+    fetch("SimplePOP3SSLRetriever", mail.ports["pop3s"], "false", "pop")
+    equal(subjects_in(local), all_subjects(5))
+    mail.deliver(USER, sample(6))
+    fetch("SimplePOP3Retriever", mail.ports["pop3"], "true", "pop")
+    equal(subjects_in(local), all_subjects(6))
+    equal(left_on_server(mail), 0)
+
+
+@case
+def mpop(mail):
+    filled(mail, 5)
+    local = maildir(mail.folder / "local")
+    config = mail.folder / "mpoprc"
+
+    def fetch(keep, tls):
+        config.write_text(f"""
+account a
+host localhost
+port {mail.ports['pop3s' if tls == 'implicit' else 'pop3']}
+tls on
+tls_starttls {'off' if tls == 'implicit' else 'on'}
+tls_trust_file {mail.certificate}
+user {USER}
+password {PASSWORD}
+keep {keep}
+uidls_file {mail.folder}/uidls
+delivery maildir {local}
+received_header off
+""")
+        config.chmod(0o600)
+        run("mpop", f"--file={config}", "a")
+
+    fetch("on", "implicit")
+    equal(subjects_in(local), all_subjects(5))
+    fetch("on", "starttls")
+    equal(subjects_in(local), all_subjects(5))
+    equal(left_on_server(mail), 5)
+    mail.deliver(USER, sample(6))
+    fetch("off", "starttls")
+    equal(subjects_in(local), all_subjects(6))
+    equal(left_on_server(mail), 0)
+
+
+@case
+def fetchmail(mail):
+    filled(mail, 5)
+    local = mail.folder / "out"
+    local.mkdir()
+    script = mail.folder / "mda"
+    script.write_text(f'#!/bin/sh\ncat > "$(mktemp {local}/XXXXXX)"\n')
+    script.chmod(0o755)
+    config = mail.folder / "fetchmailrc"
+
+    def fetch(protocol, port, options, codes=(0,)):
+        config.write_text(
+            f'poll localhost protocol {protocol} port {port}\n'
+            f'  user "{USER}" password "{PASSWORD}" {options} sslproto "" mda "{script}"\n'
+        )
+        config.chmod(0o600)
+        done = run("fetchmail", "--fetchmailrc", config, "--nodetach", "--nosyslog", "--bad-header",
+                   "accept", "--invisible", env={"FETCHMAILHOME": str(mail.folder)}, check=False)
+        assert done.returncode in codes, (done.returncode, done.stdout, done.stderr)
+        return len(list(local.iterdir()))
+
+    equal(fetch("pop3", mail.ports["pop3"], "keep uidl"), 5)
+    equal(fetch("pop3", mail.ports["pop3"], "keep uidl", (1,)), 5)
+    mail.deliver(USER, sample(6))
+    equal(fetch("pop3", mail.ports["pop3"], "keep uidl"), 6)
+    equal(left_on_server(mail), 6)
+    equal(fetch("imap", mail.ports["imap"], "keep fetchall"), 12)
+    equal(fetch("pop3", mail.ports["pop3"], "nokeep fetchall"), 18)
+    equal(left_on_server(mail), 0)
+
+
+# --- neomutt ------------------------------------------------------------------
+
+
+class Terminal:
+    """A program in a pseudo-terminal that tmux keeps."""
+
+    def __init__(self, folder, command):
+        self.socket = folder / "tmux"
+        self.tmux("new-session", "-d", "-x", "120", "-y", "40", command)
+
+    def tmux(self, *words):
+        return run("tmux", "-S", self.socket, *words).stdout.decode()
+
+    def wait_for(self, text):
+        for _ in range(300):
+            screen = self.tmux("capture-pane", "-p")
+            if re.search(text, screen):
+                return screen
+            time.sleep(0.1)
+        raise AssertionError(f"{text!r} never came:\n{screen}")
+
+    def keys(self, *keys):
+        self.tmux("send-keys", *keys)
+
+    def close(self):
+        subprocess.run(["tmux", "-S", str(self.socket), "kill-server"], capture_output=True)
+
+
+@case
+def neomutt(mail):
+    filled(mail, 3)
+    config = mail.folder / "muttrc"
+    config.write_text(f"""
+set folder = "imaps://localhost:{mail.ports['imaps']}/"
+set spoolfile = "+INBOX"
+set imap_user = "{USER}"
+set imap_pass = "{PASSWORD}"
+set ssl_force_tls = yes
+set certificate_file = "{mail.certificate}"
+set ssl_ca_certificates_file = "{mail.certificate}"
+set header_cache = "{mail.folder}/hcache"
+set trash = "+Trash"
+set confirmappend = no
+set delete = yes
+set move = no
+set mark_old = no
+set sort = date
+""")
+    terminal = Terminal(
+        mail.folder,
+        f"env HOME={mail.folder} TERM=xterm LANG=C.UTF-8 neomutt -F {config}",
+    )
+    try:
+        terminal.wait_for("Message 3: Gr")
+        terminal.keys("1", "Enter", "Enter")
+        terminal.wait_for("Wie geht es dir")
+        terminal.keys("i")
+        terminal.wait_for("Message 2: Gr")
+        terminal.keys("2", "Enter", "d")
+        terminal.keys("3", "Enter", "F")
+        terminal.keys("$")
+        terminal.wait_for(r"Msgs:2")
+        mail.deliver(USER, sample(4))
+        terminal.keys("$")
+        terminal.wait_for("Message 4: Gr")
+        terminal.keys("q")
+        for _ in range(100):
+            session = imap_login(mail)
+            session.select("INBOX")
+            counts = [
+                len(session.search(None, key)[1][0].split()) for key in ("ALL", "SEEN", "FLAGGED")
+            ]
+            trash = session.status("Trash", "(MESSAGES)")[1]
+            session.logout()
+            if counts == [3, 1, 1] and trash == [b"Trash (MESSAGES 1)"]:
+                break
+            time.sleep(0.1)
+        equal((counts, trash), ([3, 1, 1], [b"Trash (MESSAGES 1)"]))
+    finally:
+        terminal.close()
+
+
+def main():
+    wanted = sys.argv[1:]
+    passed = failed = 0
+    for function in CASES:
+        if wanted and function.__name__ not in wanted:
+            continue
+        started = time.monotonic()
+        log = ""
+        try:
+            with server() as mail:
+                try:
+                    function(mail)
+                finally:
+                    log = mail.log()
+            passed += 1
+            verdict = "ok"
+        except Exception:
+            traceback.print_exc()
+            print("the server's log ends:", *log.splitlines()[-15:], sep="\n  ")
+            failed += 1
+            verdict = "FAILED"
+        print(f"{function.__name__:20} {verdict} ({time.monotonic() - started:.1f} s)", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == "__main__":
+    main()
