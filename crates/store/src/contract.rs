@@ -36,6 +36,32 @@ pub struct Commit {
     pub payload: Bytes,
 }
 
+impl Commit {
+    /// Longest payload, in octets.
+    pub const PAYLOAD_MAX: usize = 16 << 20;
+    /// Most blobs that one commit binds, and most that it releases.
+    pub const BLOBS_MAX: usize = 100_000;
+
+    /// Whether any engine would take the commit directly after change `after`.
+    ///
+    /// # Errors
+    /// `Refused`, with what is wrong with it.
+    pub fn check(&self, after: ModSeq) -> Result<(), CommitError> {
+        let wrong = if self.first <= after {
+            "its numbers do not follow the newest"
+        } else if self.last < self.first || self.last > ModSeq::MAX {
+            "its numbers do not ascend"
+        } else if self.payload.len() > Self::PAYLOAD_MAX {
+            "its payload is too long"
+        } else if self.binds.len() > Self::BLOBS_MAX || self.releases.len() > Self::BLOBS_MAX {
+            "it has too many blobs"
+        } else {
+            return Ok(());
+        };
+        Err(CommitError::Refused(wrong))
+    }
+}
+
 /// Names one section of an account's checkpoint. Zero is the root; what the
 /// others mean is the account's affair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +102,43 @@ pub struct Checkpoint {
     pub sections: Vec<Section>,
     /// The sections that have gone.
     pub removed: Vec<SectionKey>,
+}
+
+impl Checkpoint {
+    /// Most sections written and removed by one checkpoint.
+    pub const SECTIONS_MAX: usize = 65_536;
+
+    /// Whether any engine would take it for an account at `head` whose newest
+    /// checkpoint covers `covers`.
+    ///
+    /// # Errors
+    /// `Refused`, with what is wrong with it.
+    pub fn check(&self, head: ModSeq, covers: ModSeq) -> Result<(), CommitError> {
+        let wrong = if self.number > head {
+            "its number is not committed"
+        } else if self.covers > self.number {
+            "it covers more than its number"
+        } else if self.covers < covers {
+            "a newer checkpoint covers more"
+        } else if self.sections.len() + self.removed.len() > Self::SECTIONS_MAX {
+            "it has too many sections"
+        } else if self
+            .sections
+            .iter()
+            .any(|section| section.number > self.number)
+        {
+            "a section stands beyond its number"
+        } else if self
+            .sections
+            .iter()
+            .any(|section| section.octets.len() > Section::OCTETS_MAX)
+        {
+            "a section is too long"
+        } else {
+            return Ok(());
+        };
+        Err(CommitError::Refused(wrong))
+    }
 }
 
 /// Which sections a load wants.

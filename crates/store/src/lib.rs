@@ -7,8 +7,11 @@
 //! Payloads are opaque octets.
 
 mod contract;
+pub mod index;
+mod memory;
 
 pub use contract::{
     Answer, BlobError, BlobSink, Checkpoint, Commit, CommitError, DueAccount, Loaded, PutError,
     Section, SectionKey, Sections, Store, StoreError, Verification,
 };
+pub use memory::{MemoryStore, Outcome};
