@@ -1,0 +1,258 @@
+//! The command line.
+
+use crate::config::Octets;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A mail store: mail comes in over LMTP and goes out over POP3 and IMAP.
+#[derive(Debug, Parser)]
+#[command(name = "restante", version, arg_required_else_help = true)]
+#[command(after_help = "\
+To begin with, without any configuration:  restante demo
+To run a server:                           restante config example > restante.toml
+                                           restante serve --config restante.toml")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What holds for every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What holds for every command; before or after its name.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// The configuration file [where neither this nor --data is given:
+    /// /etc/restante/restante.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data directory; wins over the one in the configuration file
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Try it out: a server on loopback with an account and sample mail
+    ///
+    /// Needs nothing: opens (or makes) a data directory, makes a certificate, an account `demo`
+    /// with a random password and a few messages, and prints what to type into a mail program.
+    /// Started again on the same directory it keeps everything, the password too.
+    Demo(Demo),
+    /// Run the server
+    ///
+    /// SIGTERM and SIGINT let running commands end; SIGHUP reads the certificate and the
+    /// configuration again.
+    Serve,
+    /// Accounts: add, list, change, remove, import
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Read everything in the store and say whether it is whole
+    Check,
+    /// Make a damaged account writable again, with what is left of it
+    ///
+    /// What was lost is named. Mail programs will load the account anew.
+    Repair {
+        /// The account; without it every account that is damaged
+        account: Option<String>,
+    },
+    /// Build the index anew from the journal
+    RebuildIndex,
+    /// The configuration file: check one, print an example
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Take mail over from a Maildir or an mbox
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Write an account's mail to a Maildir or to mbox files
+    #[command(subcommand)]
+    Export(ExportCommand),
+}
+
+/// `restante demo`
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Port for IMAP; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = 1143)]
+    pub imap: u16,
+    /// Port for IMAP over TLS; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = 1993)]
+    pub imaps: u16,
+    /// Port for POP3; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = 1110)]
+    pub pop3: u16,
+    /// Port for POP3 over TLS; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = 1995)]
+    pub pop3s: u16,
+    /// Port for LMTP; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = 1024)]
+    pub lmtp: u16,
+}
+
+/// `restante account …`
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Add an account
+    Add {
+        /// Its name, as in a login: `anna` or `anna@example.org`
+        name: String,
+        /// What it may hold, such as 500M or 1G
+        #[arg(long)]
+        quota: Option<Octets>,
+        #[command(flatten)]
+        password: PasswordFrom,
+    },
+    /// List the accounts
+    List,
+    /// Show one account
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Change an account's settings
+    Set {
+        /// Its name
+        name: String,
+        /// What it may hold, such as 500M or 1G; `none` for no limit
+        #[arg(long, value_parser = quota)]
+        quota: Quota,
+    },
+    /// Set a new password
+    Passwd {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        password: PasswordFrom,
+    },
+    /// Remove an account and all its mail, for good
+    Remove {
+        /// Its name
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Add many accounts from a file
+    ///
+    /// A line for each: `name:password`, or a line of a Dovecot passwd-file with the scheme
+    /// {PLAIN}, {ARGON2ID}, {BLF-CRYPT}, {SHA512-CRYPT} or {SSHA256}. Hashes are taken as they
+    /// are. An account that is there already gets the password of its line.
+    Import {
+        /// The file; `-` for standard input
+        file: PathBuf,
+    },
+}
+
+/// A limit that may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota(pub Option<Octets>);
+
+fn quota(text: &str) -> Result<Quota, String> {
+    match text {
+        "none" => Ok(Quota(None)),
+        text => text.parse().map(|octets| Quota(Some(octets))),
+    }
+}
+
+/// Where a password comes from.
+#[derive(Args, Debug)]
+pub struct PasswordFrom {
+    /// Read the password from standard input, up to the end of its first line.
+    /// Without this a random one is made and printed
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// `restante config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether a configuration file is right
+    Check {
+        /// The file; the same as --config
+        file: Option<PathBuf>,
+    },
+    /// Print a commented example
+    Example,
+}
+
+/// `restante import …`
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// From a Maildir, its Maildir++ folders with it
+    Maildir(Import),
+    /// From an mbox file, or from every file of a directory (each one mailbox)
+    Mbox(Import),
+}
+
+/// What an import takes.
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The Maildir, the mbox file or the directory
+    pub path: PathBuf,
+    /// Into which account
+    #[arg(long, value_name = "NAME")]
+    pub account: String,
+    /// Into which mailbox; folders go below it. Without it INBOX, and folders by their own names
+    #[arg(long, value_name = "MAILBOX")]
+    pub mailbox: Option<String>,
+}
+
+/// `restante export …`
+#[derive(Debug, Subcommand)]
+pub enum ExportCommand {
+    /// To a Maildir with Maildir++ folders
+    Maildir(Export),
+    /// To a directory of mbox files (mboxrd)
+    Mbox(Export),
+}
+
+/// What an export takes.
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The directory to make; it must not be there or be empty
+    pub path: PathBuf,
+    /// From which account
+    #[arg(long, value_name = "NAME")]
+    pub account: String,
+    /// Only this mailbox
+    #[arg(long, value_name = "MAILBOX")]
+    pub mailbox: Option<String>,
+}
+
+/// The two forms of mail outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MailForm {
+    /// A file for each message.
+    Maildir,
+    /// A file for each mailbox.
+    Mbox,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn common_options_stand_before_or_after() {
+        for line in [
+            "restante --data /d --json account list",
+            "restante account --data /d list --json",
+            "restante account list --json --data /d",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.common.data, Some("/d".into()), "{line}");
+            assert!(cli.common.json, "{line}");
+        }
+    }
+}

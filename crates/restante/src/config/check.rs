@@ -1,0 +1,413 @@
+//! Reading the file: what is wrong, where, and what would be right.
+
+use super::table::{Key, Table};
+use super::{Address, Config, Limits, Listen, Log, Protocol, Tls};
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A configuration file that cannot be used.
+#[derive(Debug)]
+pub struct ConfigError {
+    /// Which file.
+    pub file: PathBuf,
+    /// What is wrong with it; never empty.
+    pub faults: Vec<Fault>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The line, from one; `None` where the file has no such place.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What would be right.
+    pub right: Option<String>,
+}
+
+impl ConfigError {
+    pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
+        let right = (error.kind() == std::io::ErrorKind::NotFound)
+            .then(|| "`restante config example` writes one to begin with".to_owned());
+        let what = format!("cannot be read: {error}");
+        Self {
+            file: file.into(),
+            faults: vec![Fault {
+                line: None,
+                what,
+                right,
+            }],
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, fault) in self.faults.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}", self.file.display())?;
+            if let Some(line) = fault.line {
+                write!(f, ":{line}")?;
+            }
+            write!(f, ": {}", fault.what)?;
+            if let Some(right) = &fault.right {
+                write!(f, "; {right}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Collects faults against one text.
+struct Reader<'a> {
+    text: &'a str,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, at: Option<Range<usize>>, what: String, right: Option<String>) {
+        let line = at.map(|at| line_of(self.text, at.start));
+        self.faults.push(Fault { line, what, right });
+    }
+}
+
+/// The line, from one, on which the octet stands.
+fn line_of(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+    before.iter().filter(|&&octet| octet == b'\n').count() + 1
+}
+
+/// Reads and checks the text of a file.
+pub(super) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
+    let mut reader = Reader {
+        text,
+        faults: Vec::new(),
+    };
+    let config = reader.config();
+    match config {
+        Some(config) if reader.faults.is_empty() => Ok(config),
+        _ => Err(ConfigError {
+            file: file.into(),
+            faults: reader.faults,
+        }),
+    }
+}
+
+impl Reader<'_> {
+    fn config(&mut self) -> Option<Config> {
+        let table = match DeTable::parse(self.text) {
+            Ok(table) => table,
+            Err(error) => {
+                self.fault(error.span(), one_line(error.message()), None);
+                return None;
+            }
+        };
+        self.names(table.get_ref());
+        if !self.faults.is_empty() {
+            return None;
+        }
+        let config: Config = match toml::from_str(self.text) {
+            Ok(config) => config,
+            Err(error) => {
+                self.fault(error.span(), one_line(error.message()), None);
+                return None;
+            }
+        };
+        self.whole(table.get_ref(), &config);
+        Some(config)
+    }
+
+    /// Every key is one that is declared.
+    fn names(&mut self, root: &DeTable<'_>) {
+        self.keys(root, Config::KEYS, "");
+        self.child(root, "tls", Tls::KEYS);
+        self.child(root, "limits", Limits::KEYS);
+        self.child(root, "log", Log::KEYS);
+        for listen in listeners(root) {
+            if let Some(table) = listen.get_ref().as_table() {
+                self.keys(table, Listen::KEYS, " in [[listen]]");
+                for needed in ["protocol", "address"] {
+                    if !table.contains_key(needed) {
+                        self.missing(Some(listen.span()), Listen::KEYS, needed, " in [[listen]]");
+                    }
+                }
+            }
+        }
+        if let Some(tls) = root.get("tls") {
+            let table = tls.get_ref().as_table();
+            for needed in ["certificate", "key"] {
+                if table.is_some_and(|table| !table.contains_key(needed)) {
+                    self.missing(Some(tls.span()), Tls::KEYS, needed, " in [tls]");
+                }
+            }
+        }
+        if !root.contains_key("data") {
+            self.missing(None, Config::KEYS, "data", "");
+        }
+        if !root.contains_key("listen") {
+            let right = "add [[listen]] with protocol = \"imap\" and address = \"127.0.0.1:143\"";
+            self.fault(None, "nothing to listen on".into(), Some(right.into()));
+        }
+    }
+
+    fn child(&mut self, root: &DeTable<'_>, name: &str, known: &[Key]) {
+        if let Some(table) = root.get(name).and_then(|value| value.get_ref().as_table()) {
+            self.keys(table, known, &format!(" in [{name}]"));
+        }
+    }
+
+    fn keys(&mut self, table: &DeTable<'_>, known: &[Key], place: &str) {
+        for key in table.keys() {
+            let name: &str = key.get_ref();
+            if known.iter().any(|known| known.name == name) {
+                continue;
+            }
+            let right = match nearest(name, known.iter().map(|key| key.name)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => {
+                    let names: Vec<&str> = known.iter().map(|key| key.name).collect();
+                    format!("known here: {}", names.join(", "))
+                }
+            };
+            self.fault(
+                Some(key.span()),
+                format!("unknown key `{name}`{place}"),
+                Some(right),
+            );
+        }
+    }
+
+    fn missing(&mut self, at: Option<Range<usize>>, known: &[Key], name: &str, place: &str) {
+        let example = known
+            .iter()
+            .find(|key| key.name == name)
+            .map_or("", |key| key.example);
+        self.fault(
+            at,
+            format!("`{name}` is missing{place}"),
+            Some(format!("add for example {name} = {example}")),
+        );
+    }
+
+    /// What each value allows but together they do not.
+    fn whole(&mut self, root: &DeTable<'_>, config: &Config) {
+        let entries: Vec<_> = listeners(root).collect();
+        let mut seen: Vec<&Address> = Vec::new();
+        for (at, listen) in config.listen.iter().enumerate() {
+            let entry = entries.get(at);
+            let value = |key: &str| {
+                let table = entry.and_then(|entry| entry.get_ref().as_table());
+                table.and_then(|table| table.get(key)).map(Spanned::span)
+            };
+            if listen.protocol.is_tls() && config.tls.is_none() {
+                let what = format!("`{}` needs a certificate", listen.protocol);
+                let right = "add [tls] with certificate and key".to_owned();
+                self.fault(value("protocol"), what, Some(right));
+            }
+            let free = matches!(listen.address, Address::Tcp { port: 0, .. });
+            if seen.contains(&&listen.address) && !free {
+                let what = format!("`{}` is listened on twice", listen.address);
+                self.fault(value("address"), what, Some("take one away".into()));
+            }
+            seen.push(&listen.address);
+            let unusable = config.tls.is_none() && !listen.plaintext_login();
+            if unusable && !listen.protocol.is_tls() && listen.protocol != Protocol::Lmtp {
+                let what = format!("nobody could log in at `{}`", listen.address);
+                let right = "add [tls], or plaintext-login = true where the network is trusted";
+                self.fault(value("address"), what, Some(right.into()));
+            }
+        }
+        if config.group.is_some() && config.user.is_none() {
+            let at = root.get("group").map(Spanned::span);
+            self.fault(
+                at,
+                "`group` without `user`".into(),
+                Some("add user = \"…\"".into()),
+            );
+        }
+        if config.data.as_os_str().is_empty() {
+            let at = root.get("data").map(Spanned::span);
+            let right = "write the path of a directory".to_owned();
+            self.fault(at, "`data` is empty".into(), Some(right));
+        }
+    }
+}
+
+/// The entries of `[[listen]]`.
+fn listeners<'a, 'i>(root: &'a DeTable<'i>) -> impl Iterator<Item = &'a Spanned<DeValue<'i>>> {
+    let array = root
+        .get("listen")
+        .and_then(|value| value.get_ref().as_array());
+    array.into_iter().flat_map(|array| array.iter())
+}
+
+/// Messages of the parser, on one line.
+fn one_line(message: &str) -> String {
+    message
+        .lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The known name that `name` was probably meant to be.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|&(distance, candidate)| distance <= 1 + candidate.len() / 3)
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The Levenshtein distance, with `_` taken for `-` and capitals for small letters.
+fn distance(a: &str, b: &str) -> usize {
+    let fold = |c: char| {
+        if c == '_' {
+            '-'
+        } else {
+            c.to_ascii_lowercase()
+        }
+    };
+    let b: Vec<char> = b.chars().map(fold).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().map(fold).enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+            let cost = (diagonal + usize::from(x != *y))
+                .min(left + 1)
+                .min(*cell + 1);
+            diagonal = std::mem::replace(cell, cost);
+            left = cost;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("plaintext_login", "plaintext-login", 0),
+            ("lisen", "listen", 1),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+            assert_eq!(distance(b, a), expected, "{b} {a}");
+        }
+    }
+
+    /// `expected` holds one line for each fault.
+    fn check(text: &str, expected: &[&str]) {
+        let error = parse(Path::new("r.toml"), text).unwrap_err();
+        assert_eq!(error.to_string(), expected.join("\n"), "{text}");
+    }
+
+    const IMAP: &str = "[[listen]]\nprotocol = \"imap\"\naddress = \"127.0.0.1:143\"\n";
+
+    #[test]
+    fn a_short_file_is_enough() {
+        let config = parse(Path::new("r.toml"), &format!("data = \"/m\"\n{IMAP}")).unwrap();
+        assert!(config.listen[0].plaintext_login());
+        assert_eq!(config.limits, Limits::default());
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest() {
+        check(
+            &format!("data = \"/m\"\ndefault_domain = \"x\"\n{IMAP}plaintxt-login = true\n"),
+            &[
+                "r.toml:2: unknown key `default_domain`; did you mean `default-domain`?",
+                "r.toml:6: unknown key `plaintxt-login` in [[listen]]; did you mean \
+                 `plaintext-login`?",
+            ],
+        );
+        check(
+            &format!("data = \"/m\"\n{IMAP}[log]\nzzzzzzzzz = 1\n"),
+            &["r.toml:6: unknown key `zzzzzzzzz` in [log]; known here: format, level"],
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        check(
+            "[[listen]]\nprotocol = \"lmtp\"\n[tls]\nkey = \"k\"\n",
+            &[
+                "r.toml:1: `address` is missing in [[listen]]; add for example address = \
+                 \"127.0.0.1:143\"",
+                "r.toml:3: `certificate` is missing in [tls]; add for example certificate = \
+                 \"/etc/restante/certificate.pem\"",
+                "r.toml: `data` is missing; add for example data = \"/var/lib/restante\"",
+            ],
+        );
+        check(
+            "data = \"/m\"\n",
+            &[
+                "r.toml: nothing to listen on; add [[listen]] with protocol = \"imap\" and \
+               address = \"127.0.0.1:143\"",
+            ],
+        );
+    }
+
+    #[test]
+    fn values_say_what_would_be_right() {
+        check(
+            "data = \"/m\"\n[[listen]]\nprotocol = \"imapz\"\naddress = \"*:1\"\n",
+            &[
+                "r.toml:3: unknown variant `imapz`, expected one of `imap`, `imaps`, `pop3`, \
+               `pop3s`, `lmtp`",
+            ],
+        );
+        check(
+            "data = \"/m\"\n[[listen]]\nprotocol = \"imap\"\naddress = \"143\"\n",
+            &[
+                "r.toml:4: `143` is no address to listen on: it has no port; write \
+               \"host:port\" (\"127.0.0.1:143\", \"[::]:993\", \"*:110\") or \"unix:/path\"",
+            ],
+        );
+        check(
+            &format!("data = \"/m\"\n{IMAP}[limits]\nmemory = \"much\"\n"),
+            &[
+                "r.toml:6: `much` is no size: write a number of octets, or one with K, M, G or T: \
+               \"512K\", \"64M\", \"1G\"",
+            ],
+        );
+    }
+
+    #[test]
+    fn settings_must_fit_together() {
+        check(
+            &format!(
+                "data = \"/m\"\n{IMAP}{IMAP}[[listen]]\nprotocol = \"imaps\"\naddress = \"*:993\"\n\
+                 [[listen]]\nprotocol = \"pop3\"\naddress = \"*:110\"\n"
+            ),
+            &[
+                "r.toml:7: `127.0.0.1:143` is listened on twice; take one away",
+                "r.toml:9: `imaps` needs a certificate; add [tls] with certificate and key",
+                "r.toml:13: nobody could log in at `*:110`; add [tls], or plaintext-login = true \
+                 where the network is trusted",
+            ],
+        );
+    }
+
+    #[test]
+    fn broken_toml_names_its_line() {
+        let error = parse(Path::new("r.toml"), "data = \"/m\"\nhostname = \n").unwrap_err();
+        assert_eq!(error.faults[0].line, Some(2));
+    }
+}

@@ -1,0 +1,195 @@
+//! The configuration file: TOML, every key documented where it is declared,
+//! unknown keys refused with the nearest known name.
+//!
+//! Reading goes in three steps, and each names the line that is at fault: the
+//! text must be TOML, every key must be one that a [`table::Table`] declares,
+//! every value must be what its type takes and fit the others.
+
+mod check;
+mod example;
+mod table;
+mod value;
+
+pub use check::{ConfigError, Fault};
+pub use example::example;
+pub use value::{Address, LogFormat, LogLevel, Mode, Octets, Protocol, Span};
+
+use std::path::{Path, PathBuf};
+use table::table;
+
+table! {
+    /// Restante: the configuration file.
+    ///
+    /// `restante config check --config FILE` says whether a file is right and
+    /// what is wrong with it. A line that begins with `#` is a comment; where one
+    /// shows a setting, it shows its default, or an example where there is none.
+    Config {
+        /// The directory in which all accounts and all mail lie. It is made
+        /// where it is not there. One process at a time has it open.
+        Set data "data": PathBuf = PathBuf::new(), r#""/var/lib/restante""#;
+
+        /// What the server calls itself in greetings and in Received fields.
+        /// Without it: the name of the machine.
+        Example hostname "hostname": Option<String> = None, r#""mail.example.org""#;
+
+        /// The domain that completes a bare account name, in logins and in
+        /// LMTP's RCPT: `anna` then means `anna@example.org`.
+        Example default_domain "default-domain": Option<String> = None, r#""example.org""#;
+
+        /// What stands between a name and a detail in an address, as in
+        /// `anna+lists@example.org`, which is delivered to `anna@example.org`.
+        Default separator "separator": Separator = Separator('+'), r#""+""#;
+
+        /// The user, by name, that the server becomes once its sockets are open,
+        /// where it was started as root.
+        Example user "user": Option<String> = None, r#""restante""#;
+
+        /// The group that it becomes. Without it: the user's own.
+        Example group "group": Option<String> = None, r#""restante""#;
+
+        /// Where to listen, below.
+        Set listen "listen": Vec<Listen> = Vec::new(), "";
+
+        /// The certificate, below.
+        Set tls "tls": Option<Tls> = None, "";
+
+        /// Limits, below.
+        Set limits "limits": Limits = Limits::default(), "";
+
+        /// The log, below.
+        Set log "log": Log = Log::default(), "";
+    }
+}
+
+table! {
+    /// One place to listen. There may be many. Sockets that systemd has opened
+    /// (socket activation) are used where their address is the same.
+    Listen {
+        /// What is spoken: `imap` or `pop3` (with STARTTLS or STLS), `imaps` or
+        /// `pop3s` (TLS from the first octet), or `lmtp`.
+        Set protocol "protocol": Protocol = Protocol::Imap, r#""imap""#;
+
+        /// `host:port`, where the host is an address, a name or `*` for all
+        /// addresses; or `unix:/path`.
+        Set address "address": Address = Address::Tcp { host: String::new(), port: 0 },
+            r#""127.0.0.1:143""#;
+
+        /// Whether a password may come without TLS. Without it: only where nobody
+        /// but this machine can listen in, that is on loopback and Unix sockets.
+        Example plaintext_login "plaintext-login": Option<bool> = None, "false";
+
+        /// The access mode of a Unix socket.
+        Default mode "mode": Mode = Mode(0o660), r#""0660""#;
+    }
+}
+
+table! {
+    /// The certificate for `imaps`, `pop3s`, STARTTLS and STLS. Both files are
+    /// read again on SIGHUP; if they do not fit then, the old ones stay.
+    Tls {
+        /// The certificate and its chain, in PEM, the server's own first.
+        Set certificate "certificate": PathBuf = PathBuf::new(),
+            r#""/etc/restante/certificate.pem""#;
+
+        /// Its private key, in PEM.
+        Set key "key": PathBuf = PathBuf::new(), r#""/etc/restante/key.pem""#;
+    }
+}
+
+table! {
+    /// The log, on standard error: a line for each login, delivery and end of a
+    /// session. Never a message's content, never a password.
+    Log {
+        /// `text` or `json`.
+        Default format "format": LogFormat = LogFormat::Text, r#""text""#;
+
+        /// `error`, `warn`, `info` or `debug`.
+        Default level "level": LogLevel = LogLevel::Info, r#""info""#;
+    }
+}
+
+table! {
+    /// Limits. What reaches one is told so; nothing is dropped silently.
+    Limits {
+        /// The longest message, delivered or appended.
+        Default message_octets "message-octets": Octets = Octets(64 << 20), r#""64M""#;
+
+        /// Connections at one time, all listeners together.
+        Default connections "connections": u32 = 10_000, "10000";
+
+        /// Connections at one time from one address (loopback is not counted).
+        Default connections_per_address "connections-per-address": u32 = 100, "100";
+
+        /// Recipients of one LMTP delivery.
+        Default recipients "recipients": u32 = 1_000, "1000";
+
+        /// Memory for octets on their way, all sessions together: when it is
+        /// used up, sessions stop reading until some is free again.
+        Default memory "memory": Octets = Octets(256 << 20), r#""256M""#;
+
+        /// How long a client may take to log in.
+        Default login_timeout "login-timeout": Span = Span::seconds(180), r#""3m""#;
+
+        /// How long an IMAP client may send nothing, outside of IDLE.
+        /// RFC 9051 §5.4 asks for 30 minutes at least.
+        Default imap_timeout "imap-timeout": Span = Span::seconds(1_800), r#""30m""#;
+
+        /// How long a POP3 client may send nothing. RFC 1939 §3 asks for 10
+        /// minutes at least.
+        Default pop3_timeout "pop3-timeout": Span = Span::seconds(600), r#""10m""#;
+
+        /// How long running commands may take to end when the server stops.
+        Default shutdown "shutdown": Span = Span::seconds(10), r#""10s""#;
+    }
+}
+
+/// What stands between a name and a detail in an address: one character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Separator(pub char);
+
+impl<'de> serde::Deserialize<'de> for Separator {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let mut chars = text.chars();
+        match (chars.next(), chars.next()) {
+            (Some(only), None) if "+-=#_".contains(only) => Ok(Self(only)),
+            _ => Err(serde::de::Error::custom(format!(
+                "`{text}` is no separator: write one of \"+\", \"-\", \"=\", \"#\", \"_\""
+            ))),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Says everything that is wrong, each with its line.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+        check::parse(path, &text)
+    }
+
+    /// The name to greet with.
+    pub fn hostname(&self) -> String {
+        self.hostname.clone().unwrap_or_else(machine_name)
+    }
+}
+
+impl Listen {
+    /// Whether a password may come without TLS here.
+    pub fn plaintext_login(&self) -> bool {
+        self.plaintext_login
+            .unwrap_or_else(|| self.address.is_local())
+    }
+}
+
+/// What the machine is called.
+pub fn machine_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".into(),
+        name => name.to_ascii_lowercase(),
+    }
+}
