@@ -7,6 +7,7 @@
 //! Payloads are opaque octets.
 
 mod contract;
+mod disk;
 pub mod index;
 mod memory;
 
@@ -14,4 +15,5 @@ pub use contract::{
     Answer, BlobError, BlobSink, Checkpoint, Commit, CommitError, DueAccount, Loaded, PutError,
     Section, SectionKey, Sections, Store, StoreError, Verification,
 };
+pub use disk::{Disk, DiskFile, RealDisk};
 pub use memory::{MemoryStore, Outcome};
