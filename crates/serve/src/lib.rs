@@ -1,1 +1,14 @@
-//! (to come)
+//! The servers: sessions of IMAP, POP3 and LMTP over accounts in a store.
+//!
+//! `accounts` has one writer for each live account and hands out snapshots;
+//! `auth` says who may log in; the directories named after protocols hold their
+//! sessions. Everything from outside comes through `env` (clocks, randomness,
+//! tasks) and `stream` (octets); every bound stands in `limits`.
+
+pub mod env;
+pub mod limits;
+pub mod stream;
+
+pub use env::Env;
+pub use limits::{Limits, Octets, OctetsHeld};
+pub use stream::{Filled, Node, Peer, Stream, StreamError, Tls};

@@ -1,0 +1,208 @@
+//! Every bound of the server, by name, and the octets that may be in flight.
+
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Every bound of the server. What happens at each is said with it; none of them
+/// ends in growing without end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once, all protocols together; further ones are told so and
+    /// closed.
+    pub connections_max: usize,
+    /// Octets in flight on the whole node: read and not yet handled, or waiting
+    /// in queues. None left: sockets are not read.
+    pub octets_in_flight_max: usize,
+    /// Octets of one account's waiting commands. Full: sessions wait.
+    pub queue_octets_max: usize,
+    /// Commands that go out in one commit; the others wait for the next.
+    pub commit_commands_max: usize,
+    /// How often a command is decided again after another writer was first or
+    /// the store's answer was lost; then it is unavailable.
+    pub commit_attempts_max: u32,
+    /// Octets of tables kept in memory on the whole node; beyond that the ones
+    /// used longest ago are unloaded.
+    pub tables_octets_max: usize,
+    /// Accounts kept in memory; beyond that those without a session that were
+    /// used longest ago are unloaded.
+    pub accounts_live_max: usize,
+    /// An account that nobody asked anything for so long gives up its tables.
+    pub table_idle: Duration,
+    /// Longest message, in octets. LMTP 552, IMAP NO [TOOBIG].
+    pub message_octets_max: u64,
+    /// Recipients of one LMTP transaction; more are answered 452.
+    pub recipients_max: usize,
+    /// Longest line of a command, in octets; longer ones are refused and
+    /// skipped.
+    pub line_octets_max: usize,
+    /// Octets of all literals of one IMAP command but those of APPEND.
+    pub literals_octets_max: usize,
+    /// Octets of a refused line or literal that are skipped before the
+    /// connection is closed.
+    pub skip_octets_max: u64,
+    /// Syntax errors and unknown commands before a connection is closed.
+    pub bad_commands_max: u32,
+    /// Wrong passwords before a connection is closed.
+    pub wrong_passwords_max: u32,
+    /// Without a command before login: closed.
+    pub before_login: Duration,
+    /// IMAP without a command after login: closed. RFC 9051 §5.4.
+    pub imap_idle: Duration,
+    /// POP3 without a command after login: closed, nothing deleted. RFC 1939 §3.
+    pub pop3_idle: Duration,
+    /// LMTP without an octet: closed. RFC 5321 §4.5.3.2.7.
+    pub lmtp_idle: Duration,
+    /// A TLS handshake that takes longer is given up.
+    pub handshake: Duration,
+    /// A peer that takes no octet for so long while there are some for it is
+    /// cut off.
+    pub write_stall: Duration,
+    /// A session that gets no octets in flight for so long is closed.
+    pub octets_wait: Duration,
+    /// A wrong password, or one for an unknown name, is answered so long after
+    /// the question, or a multiple of it where computing took longer.
+    pub wrong_password_delay: Duration,
+    /// Passwords waiting to be hashed; more are Busy at once.
+    pub passwords_waiting_max: usize,
+    /// A password that has waited longer for a thread is Busy.
+    pub password_wait: Duration,
+    /// A right password is remembered for so long, as a keyed hash.
+    pub password_kept: Duration,
+    /// How many right passwords are remembered.
+    pub passwords_kept_max: usize,
+    /// Running commands have so long to end when the server stops.
+    pub shutdown: Duration,
+    /// Between two looks at what is due.
+    pub sweep_interval: Duration,
+    /// Accounts woken in one sweep.
+    pub sweep_accounts_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        Self {
+            connections_max: 20_000,
+            octets_in_flight_max: 256 << 20,
+            queue_octets_max: 4 << 20,
+            commit_commands_max: 1_000,
+            commit_attempts_max: 8,
+            tables_octets_max: 1 << 30,
+            accounts_live_max: 100_000,
+            table_idle: MINUTE,
+            message_octets_max: 64 << 20,
+            recipients_max: 1_000,
+            line_octets_max: 64 << 10,
+            literals_octets_max: 1 << 20,
+            skip_octets_max: 64 << 10,
+            bad_commands_max: 20,
+            wrong_passwords_max: 3,
+            before_login: MINUTE * 3,
+            imap_idle: MINUTE * 30,
+            pop3_idle: MINUTE * 10,
+            lmtp_idle: MINUTE * 5,
+            handshake: MINUTE,
+            write_stall: MINUTE * 5,
+            octets_wait: MINUTE * 5,
+            wrong_password_delay: Duration::from_secs(2),
+            passwords_waiting_max: 1_000,
+            password_wait: Duration::from_secs(5),
+            password_kept: MINUTE * 5,
+            passwords_kept_max: 100_000,
+            shutdown: Duration::from_secs(10),
+            sweep_interval: MINUTE,
+            sweep_accounts_max: 1_000,
+        }
+    }
+}
+
+/// The octets in flight on the whole node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Octets {
+    free: Arc<Semaphore>,
+    max: usize,
+}
+
+/// Octets taken from [`Octets`]; dropping gives them back.
+#[derive(Debug)]
+pub struct OctetsHeld(OwnedSemaphorePermit);
+
+impl Octets {
+    /// So many in all, at least 64 KB.
+    pub fn new(max: usize) -> Self {
+        let max = max.clamp(64 << 10, u32::MAX as usize);
+        Self {
+            free: Arc::new(Semaphore::new(max)),
+            max,
+        }
+    }
+
+    /// How many there are now.
+    pub fn free(&self) -> usize {
+        self.free.available_permits()
+    }
+
+    /// How many there are in all.
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Takes `count` of them, waiting in line. More than there are at all counts
+    /// as all.
+    pub async fn take(&self, count: usize) -> OctetsHeld {
+        let count = u32::try_from(count.min(self.max)).unwrap_or(u32::MAX);
+        loop {
+            // The semaphore is never closed; the loop only says so to the types.
+            if let Ok(permit) = Arc::clone(&self.free).acquire_many_owned(count).await {
+                return OctetsHeld(permit);
+            }
+        }
+    }
+
+    /// Takes `count` of them if they are there.
+    pub fn try_take(&self, count: usize) -> Option<OctetsHeld> {
+        let count = u32::try_from(count.min(self.max)).unwrap_or(u32::MAX);
+        Arc::clone(&self.free)
+            .try_acquire_many_owned(count)
+            .ok()
+            .map(OctetsHeld)
+    }
+}
+
+impl OctetsHeld {
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.0.num_permits()
+    }
+
+    /// Adds those of `other`, which must come from the same [`Octets`].
+    pub fn merge(&mut self, other: Self) {
+        self.0.merge(other.0);
+    }
+
+    /// Gives back all but `count`.
+    pub fn keep(&mut self, count: usize) {
+        let surplus = self.0.num_permits().saturating_sub(count);
+        drop(self.0.split(surplus));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn octets_come_back() {
+        let octets = Octets::new(100_000);
+        let mut held = octets.take(60_000).await;
+        assert!(octets.try_take(50_000).is_none());
+        held.merge(octets.take(20_000).await);
+        held.keep(10_000);
+        assert_eq!((held.count(), octets.free()), (10_000, 90_000));
+        drop(held);
+        // More than there are at all: everything, not a wait without end.
+        let all = octets.take(usize::MAX).await;
+        assert_eq!((all.count(), octets.free()), (100_000, 0));
+    }
+}

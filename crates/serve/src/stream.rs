@@ -1,0 +1,623 @@
+//! One peer's octets: TCP, a Unix socket or memory, with or without TLS.
+//!
+//! Sessions see two buffers. What has come stands in [`Stream::input`] until it
+//! is consumed; what goes out is gathered and written when the session flushes,
+//! when much has gathered, or before it waits for the peer, so that pipelined
+//! commands are answered in few writes. Buffers come when octets come and go
+//! when they have gone: an idle stream holds none.
+//!
+//! What must stay true: octets that came before a TLS handshake are never seen
+//! after it (RFC 9051 §6.2.1, RFC 2595 §4), and a peer is cut off for being
+//! slow only when no octet at all moved for [`Limits::write_stall`].
+
+use crate::env::Env;
+use crate::limits::{Limits, Octets, OctetsHeld};
+use bytes::BytesMut;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// What all sessions of a node share: the seam, the limits, the octets in flight
+/// and the sign to stop.
+pub struct Node {
+    /// Clocks, randomness, tasks.
+    pub env: Env,
+    /// All bounds.
+    pub limits: Limits,
+    /// The octets in flight.
+    pub octets: Octets,
+    stop: watch::Sender<bool>,
+}
+
+impl Node {
+    /// A node that runs.
+    pub fn new(env: Env, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            octets: Octets::new(limits.octets_in_flight_max),
+            env,
+            limits,
+            stop: watch::Sender::new(false),
+        })
+    }
+
+    /// Tells everyone to end what runs and to begin nothing.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Whether it is about to stop.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Returns when the node is about to stop.
+    pub async fn stopping(&self) {
+        let mut stop = self.stop.subscribe();
+        // The sender lives as long as `self`, so that this cannot fail.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+/// The TLS configuration of the listeners; can be replaced while sessions run,
+/// which keep what they began with. Cheap to clone.
+#[derive(Clone)]
+pub struct Tls(Arc<RwLock<Arc<rustls::ServerConfig>>>);
+
+impl Tls {
+    /// Starts with `config`.
+    pub fn new(config: Arc<rustls::ServerConfig>) -> Self {
+        Self(Arc::new(RwLock::new(config)))
+    }
+
+    /// New handshakes use `config`.
+    pub fn replace(&self, config: Arc<rustls::ServerConfig>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    /// What new handshakes use.
+    pub fn current(&self) -> Arc<rustls::ServerConfig> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// By TCP.
+    Tcp(SocketAddr),
+    /// By a Unix socket.
+    Unix,
+    /// In this process: a test.
+    Memory,
+}
+
+impl Peer {
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix | Self::Memory => true,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+            Self::Memory => f.write_str("memory"),
+        }
+    }
+}
+
+/// What came of waiting for octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// Some came.
+    Octets,
+    /// The peer sends no more.
+    End,
+    /// None came in time.
+    TimedOut,
+    /// The server stops; say goodbye.
+    Stopping,
+}
+
+/// The connection is of no use any more.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The system says so.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// The peer took no octet for [`Limits::write_stall`].
+    #[error("the peer takes nothing")]
+    Stalled,
+    /// No octets in flight were free for [`Limits::octets_wait`].
+    #[error("the server has too much to do")]
+    Crowded,
+    /// The TLS handshake failed or took too long.
+    #[error("no TLS: {0}")]
+    Handshake(String),
+}
+
+/// One peer's octets, both ways.
+pub struct Stream {
+    wire: Wire,
+    input: BytesMut,
+    output: BytesMut,
+    held: Option<OctetsHeld>,
+    node: Arc<Node>,
+    peer: Peer,
+    octets_in: u64,
+    octets_out: u64,
+}
+
+impl Stream {
+    /// Output is written when so much has gathered.
+    const OUTPUT_OCTETS: usize = 32 << 10;
+    /// One read takes so much at the most, and a quarter of it when octets in
+    /// flight are scarce.
+    const READ_OCTETS: usize = 64 << 10;
+
+    /// By TCP. Small answers go out at once (TCP_NODELAY): they have already
+    /// been gathered here.
+    pub fn tcp(node: Arc<Node>, socket: TcpStream, peer: SocketAddr) -> Self {
+        // A socket that refuses the option still works.
+        let _ = socket.set_nodelay(true);
+        Self::new(node, Socket::Tcp(socket), Peer::Tcp(peer))
+    }
+
+    /// By a Unix socket.
+    pub fn unix(node: Arc<Node>, socket: UnixStream) -> Self {
+        Self::new(node, Socket::Unix(socket), Peer::Unix)
+    }
+
+    /// In memory; the other end comes with it. `octets` fit in each direction.
+    pub fn memory(node: Arc<Node>, octets: usize) -> (Self, DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(octets);
+        (Self::new(node, Socket::Memory(ours), Peer::Memory), theirs)
+    }
+
+    fn new(node: Arc<Node>, socket: Socket, peer: Peer) -> Self {
+        Self {
+            wire: Wire::Plain(socket),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            held: None,
+            node,
+            peer,
+            octets_in: 0,
+            octets_out: 0,
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// What all sessions share.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Whether TLS is on.
+    pub fn is_secure(&self) -> bool {
+        matches!(self.wire, Wire::Tls(_))
+    }
+
+    /// What TLS has agreed on, for the log: version and cipher suite.
+    pub fn tls_summary(&self) -> Option<String> {
+        match &self.wire {
+            Wire::Tls(tls) => {
+                let (_, connection) = tls.get_ref();
+                Some(format!(
+                    "{:?} {:?}",
+                    connection.protocol_version()?,
+                    connection.negotiated_cipher_suite()?.suite()
+                ))
+            }
+            Wire::Plain(_) | Wire::Gone => None,
+        }
+    }
+
+    /// Octets that came and went, inside TLS.
+    pub fn octets_moved(&self) -> (u64, u64) {
+        (self.octets_in, self.octets_out)
+    }
+
+    /// What has come and is not consumed. Take from its front with
+    /// [`Stream::consume`] or `split_to`.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Forgets the first `count` octets of the input.
+    pub fn consume(&mut self, count: usize) {
+        drop(self.input.split_to(count.min(self.input.len())));
+    }
+
+    /// Waits between two commands for more input, no longer than `wait`, after
+    /// having written what had gathered. Ends too when the server stops.
+    ///
+    /// Cancel safe: what has come stays in the input, what was not written stays
+    /// in the output.
+    ///
+    /// # Errors
+    /// The connection is of no use any more.
+    pub async fn fill(&mut self, wait: Duration) -> Result<Filled, StreamError> {
+        let node = Arc::clone(&self.node);
+        self.fill_until(wait, node.stopping()).await
+    }
+
+    /// Waits within a command for more input: like [`Stream::fill`], but a
+    /// stopping server lets it go on.
+    ///
+    /// # Errors
+    /// The connection is of no use any more.
+    pub async fn fill_more(&mut self, wait: Duration) -> Result<Filled, StreamError> {
+        self.fill_until(wait, std::future::pending()).await
+    }
+
+    async fn fill_until(
+        &mut self,
+        wait: Duration,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Filled, StreamError> {
+        self.flush().await?;
+        self.hold().await?;
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        let env = self.node.env.clone();
+        let count = {
+            let stop = pin!(stop);
+            let read = pin!(env.timeout(wait, poll_fn(|cx| self.poll_read(cx))));
+            // Stopping first: a peer that never falls silent must not hold it up.
+            match futures::future::select(stop, read).await {
+                futures::future::Either::Left(((), _)) => return Ok(Filled::Stopping),
+                futures::future::Either::Right((Err(_), _)) => return Ok(Filled::TimedOut),
+                futures::future::Either::Right((Ok(read), _)) => read?,
+            }
+        };
+        if count == 0 {
+            return Ok(Filled::End);
+        }
+        self.hold().await?;
+        Ok(Filled::Octets)
+    }
+
+    /// Reads through one buffer per thread, so that waiting needs none.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        thread_local! {
+            static SCRATCH: RefCell<Box<[u8]>> =
+                RefCell::new(vec![0; Stream::READ_OCTETS].into());
+        }
+        let scarce = self.node.octets.free() < self.node.octets.max() / 4;
+        SCRATCH.with_borrow_mut(|scratch| {
+            let most = if scarce {
+                Self::READ_OCTETS / 4
+            } else {
+                Self::READ_OCTETS
+            };
+            let mut buffer = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
+            ready!(self.wire.poll_read(cx, &mut buffer))?;
+            let octets = buffer.filled();
+            self.input.extend_from_slice(octets);
+            self.octets_in += octets.len() as u64;
+            Poll::Ready(Ok(octets.len()))
+        })
+    }
+
+    /// Has as many octets in flight as the input holds.
+    async fn hold(&mut self) -> Result<(), StreamError> {
+        let wanted = self.input.len();
+        if wanted == 0 {
+            self.held = None;
+            return Ok(());
+        }
+        let have = self.held.as_ref().map_or(0, OctetsHeld::count);
+        if wanted <= have {
+            if let Some(held) = &mut self.held {
+                held.keep(wanted);
+            }
+            return Ok(());
+        }
+        let more = match self.node.octets.try_take(wanted - have) {
+            Some(more) => more,
+            None => self
+                .node
+                .env
+                .timeout(
+                    self.node.limits.octets_wait,
+                    self.node.octets.take(wanted - have),
+                )
+                .await
+                .map_err(|_| StreamError::Crowded)?,
+        };
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+
+    /// Gathers octets for the peer without writing. For short answers; follow up
+    /// with [`Stream::relieve`] where there may be many.
+    pub fn queue(&mut self, octets: &[u8]) {
+        self.output.extend_from_slice(octets);
+    }
+
+    /// Where short answers can be written with `write!`-like code.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    /// Writes what has gathered if it is much. Cancel safe.
+    ///
+    /// # Errors
+    /// The connection is of no use any more.
+    pub async fn relieve(&mut self) -> Result<(), StreamError> {
+        if self.output.len() >= Self::OUTPUT_OCTETS {
+            self.write_output().await?;
+        }
+        Ok(())
+    }
+
+    /// Gathers octets and writes when it is much; long ones are not copied.
+    /// Not cancel safe: dropped, it may have sent a part.
+    ///
+    /// # Errors
+    /// The connection is of no use any more.
+    pub async fn send(&mut self, octets: &[u8]) -> Result<(), StreamError> {
+        if octets.len() < Self::OUTPUT_OCTETS / 2 {
+            self.queue(octets);
+            return self.relieve().await;
+        }
+        self.write_output().await?;
+        let mut rest = octets;
+        while !rest.is_empty() {
+            let count =
+                Self::unless_stalled(&self.node, poll_fn(|cx| self.wire.poll_write(cx, rest)))
+                    .await?;
+            self.octets_out += count as u64;
+            rest = rest.get(count..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Writes all that has gathered. Cancel safe.
+    ///
+    /// # Errors
+    /// The connection is of no use any more.
+    pub async fn flush(&mut self) -> Result<(), StreamError> {
+        self.write_output().await?;
+        if self.is_secure() {
+            Self::unless_stalled(
+                &self.node,
+                poll_fn(|cx| self.wire.poll_flush(cx).map_ok(|()| 1)),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn write_output(&mut self) -> Result<(), StreamError> {
+        while !self.output.is_empty() {
+            let (wire, output) = (&mut self.wire, &mut self.output);
+            let count = Self::unless_stalled(
+                &self.node,
+                poll_fn(|cx| {
+                    let count = ready!(wire.poll_write(cx, output))?;
+                    drop(output.split_to(count.min(output.len())));
+                    Poll::Ready(Ok(count))
+                }),
+            )
+            .await?;
+            self.octets_out += count as u64;
+        }
+        if self.output.capacity() > 0 {
+            self.output = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    /// Waits for `moved`, which says how many octets went, no longer than a peer
+    /// may stall. A timer is made only where it has to wait.
+    async fn unless_stalled(
+        node: &Node,
+        moved: impl Future<Output = io::Result<usize>>,
+    ) -> Result<usize, StreamError> {
+        let mut moved = pin!(moved);
+        let count = match poll_fn(|cx| Poll::Ready(moved.as_mut().poll(cx))).await {
+            Poll::Ready(result) => result?,
+            Poll::Pending => node
+                .env
+                .timeout(node.limits.write_stall, moved)
+                .await
+                .map_err(|_| StreamError::Stalled)??,
+        };
+        if count == 0 {
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+        }
+        Ok(count)
+    }
+
+    /// Begins TLS as the server. What came before is thrown away, and what has
+    /// gathered is written before.
+    ///
+    /// # Errors
+    /// The connection is of no use any more.
+    pub async fn start_tls(&mut self, tls: &Tls) -> Result<(), StreamError> {
+        self.flush().await?;
+        self.input = BytesMut::new();
+        self.held = None;
+        let Wire::Plain(socket) = std::mem::replace(&mut self.wire, Wire::Gone) else {
+            return Err(StreamError::Handshake("TLS is on already".to_owned()));
+        };
+        // Boxed: a handshake's state is large, and an idle session would carry
+        // the room for it.
+        let handshake = Box::pin(TlsAcceptor::from(tls.current()).accept(socket));
+        let stream = self
+            .node
+            .env
+            .timeout(self.node.limits.handshake, handshake)
+            .await
+            .map_err(|elapsed| StreamError::Handshake(elapsed.to_string()))?
+            .map_err(|error| StreamError::Handshake(error.to_string()))?;
+        self.wire = Wire::Tls(Box::new(stream));
+        Ok(())
+    }
+
+    /// Keying material of the TLS connection (RFC 5705), for channel binding
+    /// (RFC 9266); `None` without TLS.
+    pub fn tls_exporter(&self, label: &[u8]) -> Option<[u8; 32]> {
+        let Wire::Tls(tls) = &self.wire else {
+            return None;
+        };
+        let (_, connection) = tls.get_ref();
+        connection
+            .export_keying_material([0; 32], label, Some(&[]))
+            .ok()
+    }
+
+    /// Writes what has gathered and says the end, to TLS too. What fails on the
+    /// way does not matter any more.
+    pub async fn close(mut self) {
+        if self.flush().await.is_ok() {
+            let limit = self.node.limits.handshake.min(Duration::from_secs(5));
+            let node = Arc::clone(&self.node);
+            let _ = node
+                .env
+                .timeout(limit, poll_fn(|cx| self.wire.poll_shutdown(cx)))
+                .await;
+        }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("peer", &self.peer)
+            .field("secure", &self.is_secure())
+            .finish_non_exhaustive()
+    }
+}
+
+enum Wire {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+    /// A handshake failed.
+    Gone,
+}
+
+/// Calls the same method of whatever the stream is made of.
+macro_rules! forward {
+    ($wire:expr, $method:ident($($argument:expr),*), $gone:expr) => {
+        match $wire {
+            Wire::Plain(socket) => Pin::new(socket).$method($($argument),*),
+            Wire::Tls(tls) => Pin::new(&mut **tls).$method($($argument),*),
+            Wire::Gone => $gone,
+        }
+    };
+}
+
+impl Wire {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = forward!(self, poll_read(cx, buffer), Poll::Ready(Ok(())));
+        match read {
+            // A peer that closes without close_notify: the protocols all say
+            // goodbye themselves, so that a cut is seen without it.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Ok(()))
+            }
+            read => read,
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        forward!(self, poll_write(cx, octets), Poll::Ready(Ok(0)))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        forward!(self, poll_flush(cx), Poll::Ready(Ok(())))
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        forward!(self, poll_shutdown(cx), Poll::Ready(Ok(())))
+    }
+}
+
+/// What TLS runs over.
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Memory(DuplexStream),
+}
+
+/// Calls the same method of whichever socket it is.
+macro_rules! socket {
+    ($socket:expr, $method:ident($($argument:expr),*)) => {
+        match $socket.get_mut() {
+            Socket::Tcp(socket) => Pin::new(socket).$method($($argument),*),
+            Socket::Unix(socket) => Pin::new(socket).$method($($argument),*),
+            Socket::Memory(socket) => Pin::new(socket).$method($($argument),*),
+        }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        socket!(self, poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        socket!(self, poll_write(cx, octets))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        socket!(self, poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        socket!(self, poll_shutdown(cx))
+    }
+}
