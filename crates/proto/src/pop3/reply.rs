@@ -1,7 +1,7 @@
 //! Replies. Each function appends octets to a buffer, so that the answers to
 //! pipelined commands gather in one.
 
-use std::io::Write as _;
+use bytes::BufMut;
 
 /// Why a command was refused, for programs. RFC 2449 §6.4, §8; RFC 3206 §4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,75 +52,102 @@ pub enum Capability<'a> {
 }
 
 /// `+OK` and a text, which must not hold control characters.
-pub fn ok(out: &mut Vec<u8>, text: &str) {
-    line(out, format_args!("+OK {text}"));
+pub fn ok(out: &mut impl BufMut, text: &str) {
+    line(out, &[b"+OK ", text.as_bytes()]);
 }
 
 /// `-ERR`, perhaps a code, and a text.
-pub fn err(out: &mut Vec<u8>, code: Option<ResponseCode>, text: &str) {
+pub fn err(out: &mut impl BufMut, code: Option<ResponseCode>, text: &str) {
     match code {
-        Some(code) => line(out, format_args!("-ERR [{}] {text}", code.as_str())),
-        None => line(out, format_args!("-ERR {text}")),
+        Some(code) => line(
+            out,
+            &[b"-ERR [", code.as_str().as_bytes(), b"] ", text.as_bytes()],
+        ),
+        None => line(out, &[b"-ERR ", text.as_bytes()]),
     }
 }
 
 /// The answer to STAT. RFC 1939 §5.
-pub fn stat(out: &mut Vec<u8>, messages: u64, octets: u64) {
-    line(out, format_args!("+OK {messages} {octets}"));
+pub fn stat(out: &mut impl BufMut, messages: u32, octets: u64) {
+    out.put_slice(b"+OK ");
+    list_line(out, messages, octets);
 }
 
 /// The answer to LIST of one message.
-pub fn list(out: &mut Vec<u8>, message: u32, octets: u64) {
-    line(out, format_args!("+OK {message} {octets}"));
+pub fn list(out: &mut impl BufMut, message: u32, octets: u64) {
+    out.put_slice(b"+OK ");
+    list_line(out, message, octets);
 }
 
 /// A line of the answer to LIST. RFC 1939 §5, "scan listing".
-pub fn list_line(out: &mut Vec<u8>, message: u32, octets: u64) {
-    line(out, format_args!("{message} {octets}"));
+pub fn list_line(out: &mut impl BufMut, message: u32, octets: u64) {
+    let (mut first, mut second) = ([0; 20], [0; 20]);
+    let message = decimal(u64::from(message), &mut first);
+    line(out, &[message, b" ", decimal(octets, &mut second)]);
 }
 
 /// The answer to UIDL of one message.
-pub fn uidl(out: &mut Vec<u8>, message: u32, unique_id: &str) {
-    line(out, format_args!("+OK {message} {unique_id}"));
+pub fn uidl(out: &mut impl BufMut, message: u32, unique_id: &str) {
+    out.put_slice(b"+OK ");
+    uidl_line(out, message, unique_id);
 }
 
 /// A line of the answer to UIDL. RFC 1939 §7, "unique-id listing".
-pub fn uidl_line(out: &mut Vec<u8>, message: u32, unique_id: &str) {
-    line(out, format_args!("{message} {unique_id}"));
+pub fn uidl_line(out: &mut impl BufMut, message: u32, unique_id: &str) {
+    let mut digits = [0; 20];
+    let message = decimal(u64::from(message), &mut digits);
+    line(out, &[message, b" ", unique_id.as_bytes()]);
 }
 
 /// The answer to CAPA, whole.
-pub fn capa(out: &mut Vec<u8>, capabilities: &[Capability<'_>]) {
+pub fn capa(out: &mut impl BufMut, capabilities: &[Capability<'_>]) {
     ok(out, "capability list follows");
     for capability in capabilities {
         match capability {
-            Capability::AuthRespCode => line(out, format_args!("AUTH-RESP-CODE")),
-            Capability::Implementation(name) => line(out, format_args!("IMPLEMENTATION {name}")),
-            Capability::Pipelining => line(out, format_args!("PIPELINING")),
-            Capability::RespCodes => line(out, format_args!("RESP-CODES")),
-            Capability::Sasl(names) => line(out, format_args!("SASL {}", names.join(" "))),
-            Capability::Stls => line(out, format_args!("STLS")),
-            Capability::Top => line(out, format_args!("TOP")),
-            Capability::Uidl => line(out, format_args!("UIDL")),
-            Capability::User => line(out, format_args!("USER")),
+            Capability::AuthRespCode => line(out, &[b"AUTH-RESP-CODE"]),
+            Capability::Implementation(name) => line(out, &[b"IMPLEMENTATION ", name.as_bytes()]),
+            Capability::Pipelining => line(out, &[b"PIPELINING"]),
+            Capability::RespCodes => line(out, &[b"RESP-CODES"]),
+            Capability::Sasl(names) => line(out, &[b"SASL ", names.join(" ").as_bytes()]),
+            Capability::Stls => line(out, &[b"STLS"]),
+            Capability::Top => line(out, &[b"TOP"]),
+            Capability::Uidl => line(out, &[b"UIDL"]),
+            Capability::User => line(out, &[b"USER"]),
         }
     }
     end(out);
 }
 
 /// `+ ` and a challenge in base64. RFC 5034 §4.
-pub fn challenge(out: &mut Vec<u8>, challenge: &str) {
-    line(out, format_args!("+ {challenge}"));
+pub fn challenge(out: &mut impl BufMut, challenge: &str) {
+    line(out, &[b"+ ", challenge.as_bytes()]);
 }
 
 /// Ends a multi-line answer whose lines begin with no dot.
-pub fn end(out: &mut Vec<u8>) {
-    out.extend_from_slice(b".\r\n");
+pub fn end(out: &mut impl BufMut) {
+    out.put_slice(b".\r\n");
 }
 
-fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // Writing to a Vec does not fail.
-    let _ = write!(out, "{text}\r\n");
+fn line(out: &mut impl BufMut, pieces: &[&[u8]]) {
+    for piece in pieces {
+        out.put_slice(piece);
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// The digits of `number`. Listings of large drops are mostly numbers: this is
+/// several times faster than `format!`.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut start = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        start = at;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(start..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -134,6 +161,8 @@ mod tests {
         err(&mut out, Some(ResponseCode::SysTemp), "try again");
         err(&mut out, None, "unknown command");
         stat(&mut out, 2, 320);
+        list(&mut out, 10, u64::MAX);
+        list(&mut out, 0, 0);
         list_line(&mut out, 1, 120);
         uidl(&mut out, 2, "abc");
         challenge(&mut out, "");
@@ -148,6 +177,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "+OK ready\r\n-ERR [SYS/TEMP] try again\r\n-ERR unknown command\r\n+OK 2 320\r\n\
+             +OK 10 18446744073709551615\r\n+OK 0 0\r\n\
              1 120\r\n+OK 2 abc\r\n+ \r\n+OK capability list follows\r\nTOP\r\nSASL PLAIN\r\n\
              USER\r\n.\r\n"
         );

@@ -1,7 +1,7 @@
 //! Replies.
 
+use bytes::BufMut;
 use std::borrow::Cow;
-use std::io::Write as _;
 
 /// An enhanced status code: class, subject, detail. RFC 3463 §2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,18 +44,20 @@ impl Reply {
     }
 
     /// Appends its lines to `out`.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut impl BufMut) {
+        let enhanced = match self.enhanced {
+            Some(EnhancedCode(class, subject, detail)) => format!("{class}.{subject}.{detail} "),
+            None => String::new(),
+        };
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
             let mark = if lines.peek().is_some() { '-' } else { ' ' };
-            // Writing to a Vec does not fail.
-            let _ = write!(out, "{}{mark}", self.code);
-            if let Some(EnhancedCode(class, subject, detail)) = self.enhanced {
-                let _ = write!(out, "{class}.{subject}.{detail} ");
-            }
+            out.put_slice(format!("{}{mark}{enhanced}", self.code).as_bytes());
             // A reply's text may quote the peer: no control octet gets through.
-            out.extend(line.bytes().filter(|octet| !octet.is_ascii_control()));
-            out.extend_from_slice(b"\r\n");
+            for octet in line.bytes().filter(|octet| !octet.is_ascii_control()) {
+                out.put_u8(octet);
+            }
+            out.put_slice(b"\r\n");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Multi-line responses: dot-stuffing, and the part of a message that TOP shows.
 
+use bytes::BufMut;
+
 /// Writes a multi-line response: puts a second dot before each line that begins
 /// with one, and the final line with its dot after the last. RFC 1939 §3.
 #[derive(Debug)]
@@ -24,18 +26,18 @@ impl DotEncoder {
     }
 
     /// Appends the next octets of the message to `out`, stuffed.
-    pub fn encode(&mut self, octets: &[u8], out: &mut Vec<u8>) {
+    pub fn encode(&mut self, octets: &[u8], out: &mut impl BufMut) {
         let mut rest = octets;
         let mut at_line_start = self.last == b'\n';
         while !rest.is_empty() {
             if at_line_start && rest.first() == Some(&b'.') {
-                out.push(b'.');
+                out.put_u8(b'.');
             }
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
             let Some((line, after)) = rest.split_at_checked(end) else {
                 break;
             };
-            out.extend_from_slice(line);
+            out.put_slice(line);
             at_line_start = line.ends_with(b"\n");
             rest = after;
         }
@@ -52,11 +54,11 @@ impl DotEncoder {
     }
 
     /// Ends the response, with a CRLF before the dot where the message has none.
-    pub fn finish(self, out: &mut Vec<u8>) {
+    pub fn finish(self, out: &mut impl BufMut) {
         if self.lacks_final_crlf() {
-            out.extend_from_slice(b"\r\n");
+            out.put_slice(b"\r\n");
         }
-        out.extend_from_slice(b".\r\n");
+        out.put_slice(b".\r\n");
     }
 }
 
