@@ -6,6 +6,7 @@
 //! fold such a log, and keeps immutable blobs that commits bind and release.
 //! Payloads are opaque octets.
 
+pub mod conformance;
 mod contract;
 mod disk;
 pub mod index;

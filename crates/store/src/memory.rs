@@ -561,3 +561,120 @@ impl Store for MemoryStore {
         Box::pin(ready(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn put(store: &MemoryStore, id: u128) -> Result<(), PutError> {
+        let mut sink = store.blob_sink(BlobId(id), None);
+        sink.write(b"octets").await?;
+        sink.finish(Bytes::new()).await
+    }
+
+    fn commit(number: u64, binds: &[u128], releases: &[u128]) -> Commit {
+        Commit {
+            id: u128::from(number),
+            first: ModSeq(number),
+            last: ModSeq(number),
+            time: Timestamp(0),
+            binds: binds.iter().copied().map(BlobId).collect(),
+            releases: releases.iter().copied().map(BlobId).collect(),
+            due: None,
+            payload: Bytes::new(),
+        }
+    }
+
+    const ACCOUNT: AccountId = AccountId(7);
+
+    #[tokio::test]
+    async fn a_commit_fails_as_it_was_told() {
+        let store = MemoryStore::new();
+        store.fail_next_commit(Outcome::Lost);
+        store.fail_next_commit(Outcome::Applied);
+        let failed = Err(CommitError::Failed("told to fail".into()));
+        let first = commit(1, &[], &[]);
+        assert_eq!(
+            store.commit(ACCOUNT, ModSeq(0), first.clone()).await,
+            failed
+        );
+        assert_eq!(store.head(ACCOUNT).await, Ok(ModSeq(0)));
+        assert_eq!(
+            store.commit(ACCOUNT, ModSeq(0), first.clone()).await,
+            failed
+        );
+        let loaded = store.load(ACCOUNT, Sections::Root).await.unwrap();
+        assert_eq!(loaded.commits, [first]);
+        let second = commit(2, &[], &[]);
+        assert_eq!(store.commit(ACCOUNT, ModSeq(1), second).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_full_store_takes_what_binds_nothing() {
+        let store = MemoryStore::new();
+        put(&store, 1).await.unwrap();
+        store.set_full(true);
+        assert_eq!(put(&store, 2).await, Err(PutError::Full));
+        let binding = commit(1, &[1], &[]);
+        assert_eq!(
+            store.commit(ACCOUNT, ModSeq(0), binding.clone()).await,
+            Err(CommitError::Full)
+        );
+        let other = commit(1, &[], &[]);
+        assert_eq!(store.commit(AccountId(8), ModSeq(0), other).await, Ok(()));
+        store.set_full(false);
+        assert_eq!(store.commit(ACCOUNT, ModSeq(0), binding).await, Ok(()));
+        store.limit_blobs(5);
+        assert_eq!(put(&store, 3).await, Err(PutError::TooLong));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_needs_goes() {
+        let store = MemoryStore::new();
+        for id in 1..=4 {
+            put(&store, id).await.unwrap();
+        }
+        let bind = commit(1, &[1, 2], &[]);
+        store.commit(ACCOUNT, ModSeq(0), bind).await.unwrap();
+        let release = commit(2, &[], &[1]);
+        store.commit(ACCOUNT, ModSeq(1), release).await.unwrap();
+        assert_eq!(store.blob_count(), 3);
+        let mut next_day = commit(3, &[3], &[]);
+        next_day.time = Timestamp(UNBOUND_MILLIS);
+        store.commit(ACCOUNT, ModSeq(2), next_day).await.unwrap();
+        // The second and the third are bound; nobody bound the fourth.
+        assert_eq!(store.blob_count(), 2);
+        store.remove(ACCOUNT).await.unwrap();
+        assert_eq!(store.blob_count(), 0);
+    }
+
+    #[tokio::test]
+    async fn damage_shows() {
+        let store = MemoryStore::new();
+        put(&store, 1).await.unwrap();
+        let first = commit(1, &[1], &[]);
+        store.commit(ACCOUNT, ModSeq(0), first).await.unwrap();
+        store.damage_blob(BlobId(1));
+        store.damage_account(ACCOUNT);
+        let damaged = Err(BlobError::Damaged(BlobId(1)));
+        assert_eq!(store.blob(BlobId(1), 0..9).await, damaged);
+        assert!(store.load(ACCOUNT, Sections::All).await.unwrap().damaged);
+        let second = commit(2, &[], &[]);
+        assert_eq!(
+            store.commit(ACCOUNT, ModSeq(1), second).await,
+            Err(CommitError::Damaged)
+        );
+        let found = store.verify(&|_| ()).await.unwrap();
+        assert_eq!(found.damaged_accounts, [ACCOUNT]);
+        assert_eq!(found.damaged_blobs, [BlobId(1)]);
+    }
+
+    #[tokio::test]
+    async fn one_user_closes_alone() {
+        let store = MemoryStore::new();
+        let other = store.clone();
+        store.close().await;
+        assert!(store.head(ACCOUNT).await.is_err());
+        assert_eq!(other.head(ACCOUNT).await, Ok(ModSeq(0)));
+    }
+}
