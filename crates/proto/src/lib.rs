@@ -9,10 +9,12 @@
 //! - [`wire`] has lines with limits, dot-stuffing, the bodies of DATA and BDAT;
 //! - [`sasl`] has authentication exchanges;
 //! - [`pop3`] has the maildrop's commands and replies;
-//! - [`smtp`] has LMTP's.
+//! - [`smtp`] has LMTP's;
+//! - [`imap`] has IMAP's, the server's side.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::panic))]
 
+pub mod imap;
 pub mod pop3;
 pub mod sasl;
 pub mod smtp;

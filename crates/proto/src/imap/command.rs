@@ -1,0 +1,288 @@
+//! What a client can ask for.
+
+use std::fmt;
+use terms::{
+    FetchItem, FlagSet, InternalDate, MailboxName, MailboxNameError, SearchKey, SequenceSet,
+    StatusItem, StoreOp,
+};
+
+/// What a client puts before a command and finds again before its answer.
+/// RFC 3501 §9, tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag(pub(super) Box<str>);
+
+impl Tag {
+    /// The tag's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A command with its tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its tag.
+    pub tag: Tag,
+    /// What is asked.
+    pub body: CommandBody,
+}
+
+/// A mailbox that a client names; a text that no mailbox can have is no breach
+/// of the grammar, so the command decides what to answer.
+pub type Mailbox = Result<MailboxName, IllegalName>;
+
+/// Why no mailbox can have this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IllegalName {
+    /// It is neither modified UTF-7 (RFC 3501 §5.1.3) nor UTF-8.
+    Encoding,
+    /// It breaks the rules of names.
+    Name(MailboxNameError),
+}
+
+impl fmt::Display for IllegalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encoding => f.write_str("the mailbox name is not in modified UTF-7"),
+            Self::Name(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A command without its tag. RFC 3501 §6 where nothing else is cited; APPEND
+/// comes as [`AppendHead`].
+#[derive(Clone, PartialEq, Eq)]
+pub enum CommandBody {
+    /// AUTHENTICATE
+    Authenticate {
+        /// The mechanism, in capitals.
+        mechanism: String,
+        /// The initial response, decoded. RFC 4959 §3.
+        initial: Option<Vec<u8>>,
+    },
+    /// CAPABILITY
+    Capability,
+    /// CHECK
+    Check,
+    /// CLOSE
+    Close,
+    /// COPY and UID COPY
+    Copy {
+        /// Whether `set` has unique identifiers.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// Where to.
+        mailbox: Mailbox,
+    },
+    /// CREATE
+    Create(Mailbox),
+    /// DELETE
+    Delete(Mailbox),
+    /// ENABLE, the names in capitals. RFC 5161 §3.1.
+    Enable(Vec<String>),
+    /// EXPUNGE
+    Expunge,
+    /// FETCH and UID FETCH. For the latter UID is among the items.
+    Fetch {
+        /// Whether `set` has unique identifiers.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// What of them, in the order asked, each once.
+        items: Vec<FetchItem>,
+    },
+    /// ID; `None` for NIL. RFC 2971 §3.1.
+    Id(Option<Vec<(String, Option<String>)>>),
+    /// IDLE. RFC 2177 §3.
+    Idle,
+    /// LIST
+    List {
+        /// The reference.
+        reference: String,
+        /// The patterns; none if no name can match what was asked.
+        patterns: Vec<String>,
+    },
+    /// LOGIN
+    Login {
+        /// Who.
+        user: Vec<u8>,
+        /// The password.
+        password: Vec<u8>,
+    },
+    /// LOGOUT
+    Logout,
+    /// LSUB
+    Lsub {
+        /// The reference.
+        reference: String,
+        /// The patterns; none if no name can match what was asked.
+        patterns: Vec<String>,
+    },
+    /// MOVE and UID MOVE. RFC 6851 §3.
+    Move {
+        /// Whether `set` has unique identifiers.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// Where to.
+        mailbox: Mailbox,
+    },
+    /// NAMESPACE. RFC 2342 §5.
+    Namespace,
+    /// NOOP
+    Noop,
+    /// RENAME
+    Rename {
+        /// The old name.
+        from: Mailbox,
+        /// The new one.
+        to: Mailbox,
+    },
+    /// SEARCH and UID SEARCH
+    Search {
+        /// Whether the answer has unique identifiers.
+        uid: bool,
+        /// What is looked for.
+        program: SearchProgram,
+    },
+    /// SELECT and EXAMINE
+    Select {
+        /// Which.
+        mailbox: Mailbox,
+        /// EXAMINE.
+        read_only: bool,
+    },
+    /// STARTTLS
+    StartTls,
+    /// STATUS
+    Status {
+        /// Of which.
+        mailbox: Mailbox,
+        /// What, in the order asked.
+        items: Vec<StatusItem>,
+    },
+    /// STORE and UID STORE
+    Store {
+        /// Whether `set` has unique identifiers.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// What to do to their flags.
+        op: StoreOp,
+        /// `.SILENT`
+        silent: bool,
+    },
+    /// SUBSCRIBE
+    Subscribe(Mailbox),
+    /// UID EXPUNGE. RFC 4315 §2.1.
+    UidExpunge(SequenceSet),
+    /// UNSELECT. RFC 3691 §2.
+    Unselect,
+    /// UNSUBSCRIBE
+    Unsubscribe(Mailbox),
+}
+
+impl CommandBody {
+    /// The command's name, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Authenticate { .. } => "AUTHENTICATE",
+            Self::Capability => "CAPABILITY",
+            Self::Check => "CHECK",
+            Self::Close => "CLOSE",
+            Self::Copy { uid: false, .. } => "COPY",
+            Self::Copy { uid: true, .. } => "UID COPY",
+            Self::Create(_) => "CREATE",
+            Self::Delete(_) => "DELETE",
+            Self::Enable(_) => "ENABLE",
+            Self::Expunge => "EXPUNGE",
+            Self::Fetch { uid: false, .. } => "FETCH",
+            Self::Fetch { uid: true, .. } => "UID FETCH",
+            Self::Id(_) => "ID",
+            Self::Idle => "IDLE",
+            Self::List { .. } => "LIST",
+            Self::Login { .. } => "LOGIN",
+            Self::Logout => "LOGOUT",
+            Self::Lsub { .. } => "LSUB",
+            Self::Move { uid: false, .. } => "MOVE",
+            Self::Move { uid: true, .. } => "UID MOVE",
+            Self::Namespace => "NAMESPACE",
+            Self::Noop => "NOOP",
+            Self::Rename { .. } => "RENAME",
+            Self::Search { uid: false, .. } => "SEARCH",
+            Self::Search { uid: true, .. } => "UID SEARCH",
+            Self::Select {
+                read_only: false, ..
+            } => "SELECT",
+            Self::Select { .. } => "EXAMINE",
+            Self::StartTls => "STARTTLS",
+            Self::Status { .. } => "STATUS",
+            Self::Store { uid: false, .. } => "STORE",
+            Self::Store { uid: true, .. } => "UID STORE",
+            Self::Subscribe(_) => "SUBSCRIBE",
+            Self::UidExpunge(_) => "UID EXPUNGE",
+            Self::Unselect => "UNSELECT",
+            Self::Unsubscribe(_) => "UNSUBSCRIBE",
+        }
+    }
+}
+
+/// The name alone: arguments may hold passwords.
+impl fmt::Debug for CommandBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What SEARCH looks for. RFC 3501 §6.4.4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchProgram {
+    /// The criteria, their texts in UTF-8.
+    Keys(SearchKey),
+    /// The CHARSET is none that we know: NO [BADCHARSET].
+    UnknownCharset,
+}
+
+/// The head of an APPEND: all that stands before the message's octets.
+/// RFC 3501 §6.3.11.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendHead {
+    /// The command's tag.
+    pub tag: Tag,
+    /// Where to.
+    pub mailbox: Mailbox,
+    /// Flags that the message is to have.
+    pub flags: FlagSet,
+    /// The internal date it is to have.
+    pub date: Option<InternalDate>,
+    /// How many octets it has.
+    pub octets: u64,
+    /// `{n}`: the client waits for a continuation request. RFC 7888 §4.
+    pub synchronizing: bool,
+    /// `~{n}`: literal8, which may hold NUL. RFC 3516 §4.4.
+    pub literal8: bool,
+}
+
+/// Where a command left the grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// What should have stood there.
+    pub expected: &'static str,
+    /// At which octet of the command, from zero.
+    pub at: usize,
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {} at octet {}", self.expected, self.at)
+    }
+}
+
+impl std::error::Error for SyntaxError {}

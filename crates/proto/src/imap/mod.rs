@@ -1,0 +1,25 @@
+//! IMAP4rev1 (RFC 3501) and its extensions, the server's side.
+//!
+//! [`CommandReader`] takes octets as they come, in pieces of any size, and
+//! gives [`Event`]s: whole commands, requests for a continuation, the octets of
+//! an APPEND as they pass. [`response`] writes answers. Every parser function
+//! bears the name of its ABNF rule.
+//!
+//! It owns the grammar and nothing else: whether a command is legal in the
+//! session's state, and what it does, is the driver's affair.
+
+mod command;
+mod date;
+mod limits;
+mod parse;
+mod reader;
+pub mod response;
+mod utf7;
+
+pub use command::{
+    AppendHead, Command, CommandBody, IllegalName, Mailbox, SearchProgram, SyntaxError, Tag,
+};
+pub use date::{parse_date_time, write_date_time};
+pub use limits::Limits;
+pub use reader::{CommandReader, Event};
+pub use utf7::{decode_utf7, encode_utf7};

@@ -1,0 +1,153 @@
+//! FETCH's arguments.
+
+use super::cursor::{Cursor, Parsed};
+use crate::imap::command::CommandBody;
+use crate::imap::limits::PATH_PARTS_MAX;
+use terms::{BodyPath, FetchItem, Partial, Section, SectionText};
+
+/// RFC 3501 §9, fetch
+pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let set = cursor.sequence_set()?;
+    cursor.sp()?;
+    let asked = if cursor.peek() == Some(b'(') {
+        cursor.list_1(fetch_att)?
+    } else {
+        match fetch_macro(cursor) {
+            Some(items) => items,
+            None => vec![fetch_att(cursor)?],
+        }
+    };
+    let mut items = Vec::new();
+    // "The UID in the FETCH response" is there even when not asked for. RFC 3501 §6.4.8.
+    let always = uid.then_some(FetchItem::Uid);
+    for item in always.into_iter().chain(asked) {
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    }
+    Ok(CommandBody::Fetch { uid, set, items })
+}
+
+/// RFC 3501 §6.4.5: ALL, FAST and FULL stand for several items, and stand alone.
+fn fetch_macro(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
+    use FetchItem::{BodyStructureShort, Envelope, Flags, InternalDate, Rfc822Size};
+    let start = cursor.position();
+    let word = cursor
+        .atom("an item")
+        .unwrap_or_default()
+        .to_ascii_uppercase();
+    match word.as_str() {
+        "ALL" => Some(vec![Flags, InternalDate, Rfc822Size, Envelope]),
+        "FAST" => Some(vec![Flags, InternalDate, Rfc822Size]),
+        "FULL" => Some(vec![
+            Flags,
+            InternalDate,
+            Rfc822Size,
+            Envelope,
+            BodyStructureShort,
+        ]),
+        _ => {
+            cursor.rewind(start);
+            None
+        }
+    }
+}
+
+/// RFC 3501 §9, fetch-att
+fn fetch_att(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
+    let at = cursor.position();
+    // `BODY[` reads as an atom up to the section's end: the name ends before it.
+    for (name, peek) in [("BODY.PEEK[", true), ("BODY[", false)] {
+        if cursor.eat_word(name) {
+            let section = section(cursor)?;
+            let partial = partial(cursor)?;
+            return Ok(FetchItem::Body {
+                section,
+                partial,
+                peek,
+            });
+        }
+    }
+    match cursor.atom("an item")?.to_ascii_uppercase().as_str() {
+        "BODY" => Ok(FetchItem::BodyStructureShort),
+        "BODYSTRUCTURE" => Ok(FetchItem::BodyStructure),
+        "ENVELOPE" => Ok(FetchItem::Envelope),
+        "FLAGS" => Ok(FetchItem::Flags),
+        "INTERNALDATE" => Ok(FetchItem::InternalDate),
+        "RFC822" => Ok(FetchItem::Rfc822),
+        "RFC822.HEADER" => Ok(FetchItem::Rfc822Header),
+        "RFC822.SIZE" => Ok(FetchItem::Rfc822Size),
+        "RFC822.TEXT" => Ok(FetchItem::Rfc822Text),
+        "UID" => Ok(FetchItem::Uid),
+        _ => {
+            cursor.rewind(at);
+            cursor.fail("a known item")
+        }
+    }
+}
+
+/// RFC 3501 §9, section: `"[" [section-spec] "]"`, the bracket taken already.
+fn section(cursor: &mut Cursor<'_>) -> Parsed<Section> {
+    let mut path = BodyPath::new();
+    while matches!(cursor.peek(), Some(b'0'..=b'9')) {
+        if path.len() == PATH_PARTS_MAX {
+            return cursor.fail("a shorter path of parts");
+        }
+        path.push(cursor.nz_number()?);
+        if cursor.eat(b']') {
+            return Ok(Section { path, text: None });
+        }
+        cursor.expect(b'.', "a dot or a bracket")?;
+    }
+    if path.is_empty() && cursor.eat(b']') {
+        return Ok(Section { path, text: None });
+    }
+    let text = section_text(cursor, path.is_empty())?;
+    cursor.expect(b']', "a bracket")?;
+    Ok(Section {
+        path,
+        text: Some(text),
+    })
+}
+
+/// RFC 3501 §9, section-msgtext and section-text: MIME is of a part only.
+fn section_text(cursor: &mut Cursor<'_>, whole: bool) -> Parsed<SectionText> {
+    if cursor.eat_word("HEADER.FIELDS.NOT") {
+        return header_list(cursor).map(SectionText::HeaderFieldsNot);
+    }
+    if cursor.eat_word("HEADER.FIELDS") {
+        return header_list(cursor).map(SectionText::HeaderFields);
+    }
+    if cursor.eat_word("HEADER") {
+        return Ok(SectionText::Header);
+    }
+    if cursor.eat_word("TEXT") {
+        return Ok(SectionText::Text);
+    }
+    if !whole && cursor.eat_word("MIME") {
+        return Ok(SectionText::Mime);
+    }
+    cursor.fail("a section")
+}
+
+/// `SP header-list`; RFC 3501 §9, header-list
+fn header_list(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
+    cursor.sp()?;
+    cursor.list_1(|cursor| cursor.astring_utf8("a header field's name"))
+}
+
+/// RFC 3501 §9: `["<" number "." nz-number ">"]`
+fn partial(cursor: &mut Cursor<'_>) -> Parsed<Option<Partial>> {
+    if !cursor.eat(b'<') {
+        return Ok(None);
+    }
+    let offset = cursor.number64()?;
+    cursor.expect(b'.', "a dot")?;
+    let count = match cursor.number64()? {
+        0 => return cursor.fail("a count above zero"),
+        count => count,
+    };
+    cursor.expect(b'>', "a closing angle bracket")?;
+    Ok(Some(Partial { offset, count }))
+}

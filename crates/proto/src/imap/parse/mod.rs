@@ -1,0 +1,336 @@
+//! The grammar of commands.
+
+mod cursor;
+mod fetch;
+mod search;
+
+pub(super) use cursor::{Cursor, Fail, is_astring_char};
+use cursor::{LiteralHead, Parsed};
+
+use super::command::{AppendHead, Command, CommandBody, IllegalName, Tag};
+use super::limits::ID_PAIRS_MAX;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use terms::{FlagSet, MailboxName, StatusItem, StoreMode, StoreOp};
+
+/// What a line, with what stood before it, turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    Command(Command),
+    Append(AppendHead),
+}
+
+/// RFC 3501 §9, command: `tag SP (…)`. The octets are its lines and literals
+/// without the last line's end; those of an APPEND end where the message begins.
+pub(super) fn command(cursor: &mut Cursor<'_>) -> Parsed<Line> {
+    let tag = Tag(cursor.tag()?.into());
+    cursor.sp()?;
+    let at = cursor.position();
+    let name = cursor.atom("a command")?.to_ascii_uppercase();
+    if name == "APPEND" {
+        return append(cursor, tag).map(Line::Append);
+    }
+    let body = command_body(cursor, &name, at)?;
+    cursor.end()?;
+    Ok(Line::Command(Command { tag, body }))
+}
+
+fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<CommandBody> {
+    use CommandBody as Body;
+    match name {
+        "AUTHENTICATE" => authenticate(cursor),
+        "CAPABILITY" => Ok(Body::Capability),
+        "CHECK" => Ok(Body::Check),
+        "CLOSE" => Ok(Body::Close),
+        "COPY" => copy(cursor, false),
+        "CREATE" => create(cursor),
+        "DELETE" => one_mailbox(cursor).map(Body::Delete),
+        "ENABLE" => enable(cursor),
+        "EXAMINE" => one_mailbox(cursor).map(|mailbox| Body::Select {
+            mailbox,
+            read_only: true,
+        }),
+        "EXPUNGE" => Ok(Body::Expunge),
+        "FETCH" => fetch::fetch(cursor, false),
+        "ID" => id(cursor),
+        "IDLE" => Ok(Body::Idle),
+        "LIST" => list(cursor, false),
+        "LOGIN" => login(cursor),
+        "LOGOUT" => Ok(Body::Logout),
+        "LSUB" => list(cursor, true),
+        "MOVE" => r#move(cursor, false),
+        "NAMESPACE" => Ok(Body::Namespace),
+        "NOOP" => Ok(Body::Noop),
+        "RENAME" => rename(cursor),
+        "SEARCH" => search::search(cursor, false),
+        "SELECT" => one_mailbox(cursor).map(|mailbox| Body::Select {
+            mailbox,
+            read_only: false,
+        }),
+        "STARTTLS" => Ok(Body::StartTls),
+        "STATUS" => status(cursor),
+        "STORE" => store(cursor, false),
+        "SUBSCRIBE" => one_mailbox(cursor).map(Body::Subscribe),
+        "UID" => uid(cursor),
+        "UNSELECT" => Ok(Body::Unselect),
+        "UNSUBSCRIBE" => one_mailbox(cursor).map(Body::Unsubscribe),
+        _ => {
+            cursor.rewind(at);
+            cursor.fail("a known command")
+        }
+    }
+}
+
+/// RFC 3501 §9, uid; RFC 4315 §4, uid-expunge; RFC 6851 §5
+fn uid(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let at = cursor.position();
+    match cursor.atom("a command")?.to_ascii_uppercase().as_str() {
+        "COPY" => copy(cursor, true),
+        "EXPUNGE" => {
+            cursor.sp()?;
+            cursor.sequence_set().map(CommandBody::UidExpunge)
+        }
+        "FETCH" => fetch::fetch(cursor, true),
+        "MOVE" => r#move(cursor, true),
+        "SEARCH" => search::search(cursor, true),
+        "STORE" => store(cursor, true),
+        _ => {
+            cursor.rewind(at);
+            cursor.fail("a command that has a UID form")
+        }
+    }
+}
+
+/// `SP mailbox`
+fn one_mailbox(cursor: &mut Cursor<'_>) -> Parsed<super::Mailbox> {
+    cursor.sp()?;
+    cursor.mailbox()
+}
+
+/// RFC 3501 §9, append, as far as the message's octets; append-message is
+/// `[SP flag-list] [SP date-time] SP literal`.
+fn append(cursor: &mut Cursor<'_>, tag: Tag) -> Parsed<AppendHead> {
+    let mailbox = one_mailbox(cursor)?;
+    cursor.sp()?;
+    let mut flags = FlagSet::new();
+    if cursor.peek() == Some(b'(') {
+        flags = cursor.flag_list()?;
+        cursor.sp()?;
+    }
+    let mut date = None;
+    if cursor.peek() == Some(b'"') {
+        date = Some(cursor.date_time()?);
+        cursor.sp()?;
+    }
+    let LiteralHead {
+        octets,
+        synchronizing,
+        literal8,
+    } = cursor.literal_head()?;
+    cursor.end()?;
+    Ok(AppendHead {
+        tag,
+        mailbox,
+        flags,
+        date,
+        octets,
+        synchronizing,
+        literal8,
+    })
+}
+
+/// RFC 3501 §9, authenticate; RFC 4959 §7, initial-resp
+fn authenticate(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let mechanism = cursor.atom("a mechanism")?.to_ascii_uppercase();
+    let mut initial = None;
+    if !cursor.at_end() {
+        cursor.sp()?;
+        let at = cursor.position();
+        let text = cursor.atom("an initial response")?;
+        // "=" is the empty one. RFC 4959 §3.
+        let decoded = if text == "=" {
+            Some(Vec::new())
+        } else {
+            BASE64_STANDARD.decode(text).ok()
+        };
+        let Some(decoded) = decoded else {
+            cursor.rewind(at);
+            return cursor.fail("base64");
+        };
+        initial = Some(decoded);
+    }
+    Ok(CommandBody::Authenticate { mechanism, initial })
+}
+
+/// RFC 3501 §9, login
+fn login(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let user = cursor.astring("a user name")?;
+    cursor.sp()?;
+    let password = cursor.astring("a password")?;
+    Ok(CommandBody::Login { user, password })
+}
+
+/// RFC 3501 §9, create. A separator at the end only says that mailboxes will be
+/// made below (§6.3.3): "the server SHOULD ignore it".
+fn create(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let octets = cursor.astring("a mailbox name")?;
+    let text = cursor.name_text(&octets);
+    Ok(CommandBody::Create(
+        text.ok_or(IllegalName::Encoding).and_then(|text| {
+            let name = text.strip_suffix(MailboxName::SEPARATOR).unwrap_or(&text);
+            MailboxName::new(name).map_err(IllegalName::Name)
+        }),
+    ))
+}
+
+/// RFC 3501 §9, rename
+fn rename(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    let from = one_mailbox(cursor)?;
+    let to = one_mailbox(cursor)?;
+    Ok(CommandBody::Rename { from, to })
+}
+
+/// RFC 3501 §9, list and lsub
+fn list(cursor: &mut Cursor<'_>, lsub: bool) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let reference = cursor.astring("a reference")?;
+    cursor.sp()?;
+    let pattern = cursor.list_mailbox()?;
+    let (reference, patterns) = match (cursor.name_text(&reference), cursor.name_text(&pattern)) {
+        (Some(reference), Some(pattern)) => (reference, vec![pattern]),
+        _ => (String::new(), Vec::new()),
+    };
+    Ok(if lsub {
+        CommandBody::Lsub {
+            reference,
+            patterns,
+        }
+    } else {
+        CommandBody::List {
+            reference,
+            patterns,
+        }
+    })
+}
+
+/// RFC 3501 §9, status
+fn status(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    let mailbox = one_mailbox(cursor)?;
+    cursor.sp()?;
+    let mut items = Vec::new();
+    for item in cursor.list_1(status_att)? {
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    }
+    Ok(CommandBody::Status { mailbox, items })
+}
+
+/// RFC 3501 §9, status-att
+fn status_att(cursor: &mut Cursor<'_>) -> Parsed<StatusItem> {
+    let at = cursor.position();
+    match cursor.atom("a status item")?.to_ascii_uppercase().as_str() {
+        "MESSAGES" => Ok(StatusItem::Messages),
+        "RECENT" => Ok(StatusItem::Recent),
+        "UIDNEXT" => Ok(StatusItem::UidNext),
+        "UIDVALIDITY" => Ok(StatusItem::UidValidity),
+        "UNSEEN" => Ok(StatusItem::Unseen),
+        _ => {
+            cursor.rewind(at);
+            cursor.fail("a known status item")
+        }
+    }
+}
+
+/// RFC 3501 §9, copy
+fn copy(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let set = cursor.sequence_set()?;
+    let mailbox = one_mailbox(cursor)?;
+    Ok(CommandBody::Copy { uid, set, mailbox })
+}
+
+/// RFC 6851 §5, move
+fn r#move(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let set = cursor.sequence_set()?;
+    let mailbox = one_mailbox(cursor)?;
+    Ok(CommandBody::Move { uid, set, mailbox })
+}
+
+/// RFC 3501 §9, store: `SP sequence-set SP store-att-flags`
+fn store(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let set = cursor.sequence_set()?;
+    cursor.sp()?;
+    let mode = if cursor.eat(b'+') {
+        StoreMode::Add
+    } else if cursor.eat(b'-') {
+        StoreMode::Remove
+    } else {
+        StoreMode::Replace
+    };
+    if !cursor.eat_word("FLAGS") {
+        return cursor.fail("FLAGS");
+    }
+    let silent = cursor.eat_word(".SILENT");
+    cursor.sp()?;
+    let flags = if cursor.peek() == Some(b'(') {
+        cursor.flag_list()?
+    } else {
+        let mut flags: FlagSet = std::iter::once(cursor.flag()?).collect();
+        while cursor.eat(b' ') {
+            flags.insert(cursor.flag()?);
+        }
+        flags
+    };
+    Ok(CommandBody::Store {
+        uid,
+        set,
+        op: StoreOp { mode, flags },
+        silent,
+    })
+}
+
+/// RFC 5161 §5, enable: 1*(SP capability)
+fn enable(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    let mut names = Vec::new();
+    loop {
+        cursor.sp()?;
+        names.push(cursor.atom("a capability")?.to_ascii_uppercase());
+        if cursor.at_end() {
+            return Ok(CommandBody::Enable(names));
+        }
+    }
+}
+
+/// RFC 2971 §4, id: `SP id-params-list`, `"(" *(string SP nstring) ")" / nil`
+fn id(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    if cursor.eat_word("NIL") {
+        return Ok(CommandBody::Id(None));
+    }
+    cursor.expect(b'(', "a list or NIL")?;
+    let mut pairs = Vec::new();
+    while !cursor.eat(b')') {
+        if !pairs.is_empty() {
+            cursor.sp()?;
+        }
+        if pairs.len() == ID_PAIRS_MAX {
+            return cursor.fail("no more than 30 pairs");
+        }
+        let text = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();
+        let field = cursor.string("a field")?;
+        cursor.sp()?;
+        let value = cursor.nstring()?;
+        pairs.push((text(field), value.map(text)));
+    }
+    Ok(CommandBody::Id(Some(pairs)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! SEARCH's criteria.
+
+use super::cursor::{Cursor, Parsed};
+use crate::imap::command::{CommandBody, SearchProgram};
+use crate::imap::limits::NESTING_MAX;
+use terms::{Date, Flag, Keyword, SearchKey, SystemFlag};
+
+/// RFC 3501 §9, search: `[SP "CHARSET" SP astring] 1*(SP search-key)`
+pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
+    cursor.sp()?;
+    let mut known = true;
+    if cursor.eat_word("CHARSET ") {
+        let charset = cursor.astring("a charset")?;
+        known = ["UTF-8", "US-ASCII"]
+            .iter()
+            .any(|name| charset.eq_ignore_ascii_case(name.as_bytes()));
+        cursor.sp()?;
+    }
+    let mut rule = Rule { known, depth: 0 };
+    let mut keys = vec![rule.search_key(cursor)?];
+    while cursor.eat(b' ') {
+        keys.push(rule.search_key(cursor)?);
+    }
+    let program = if known {
+        SearchProgram::Keys(joined(keys))
+    } else {
+        SearchProgram::UnknownCharset
+    };
+    Ok(CommandBody::Search { uid, program })
+}
+
+fn joined(mut keys: Vec<SearchKey>) -> SearchKey {
+    match (keys.len(), keys.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            keys.extend(last);
+            SearchKey::And(keys)
+        }
+    }
+}
+
+struct Rule {
+    /// The charset is one that we know, so texts must be UTF-8.
+    known: bool,
+    depth: u32,
+}
+
+impl Rule {
+    /// RFC 3501 §9, search-key
+    fn search_key(&mut self, cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
+        match cursor.peek() {
+            Some(b'0'..=b'9' | b'*') => cursor.sequence_set().map(SearchKey::Sequence),
+            Some(b'(') => self.nested(cursor, |rule, cursor| {
+                cursor.list_1(|cursor| rule.search_key(cursor)).map(joined)
+            }),
+            _ => {
+                let at = cursor.position();
+                let name = cursor.atom("a search criterion")?.to_ascii_uppercase();
+                if let Some(key) = plain(&name) {
+                    return Ok(key);
+                }
+                match self.with_argument(cursor, &name)? {
+                    Some(key) => Ok(key),
+                    None => {
+                        cursor.rewind(at);
+                        cursor.fail("a known search criterion")
+                    }
+                }
+            }
+        }
+    }
+
+    fn nested<T>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        inner: impl FnOnce(&mut Self, &mut Cursor<'_>) -> Parsed<T>,
+    ) -> Parsed<T> {
+        if self.depth == NESTING_MAX {
+            return cursor.fail("fewer nested criteria");
+        }
+        self.depth += 1;
+        let parsed = inner(self, cursor);
+        self.depth -= 1;
+        parsed
+    }
+
+    /// The criteria that have arguments; `None` for an unknown name.
+    fn with_argument(&mut self, cursor: &mut Cursor<'_>, name: &str) -> Parsed<Option<SearchKey>> {
+        let key = match name {
+            "BCC" => self.header(cursor, "Bcc")?,
+            "BEFORE" => SearchKey::Before(date(cursor)?),
+            "BODY" => SearchKey::Body(self.text(cursor)?),
+            "CC" => self.header(cursor, "Cc")?,
+            "FROM" => self.header(cursor, "From")?,
+            "HEADER" => {
+                let field = self.text(cursor)?;
+                SearchKey::Header(field, self.text(cursor)?)
+            }
+            "KEYWORD" => keyword(cursor)?,
+            "LARGER" => SearchKey::Larger(number(cursor)?),
+            "NOT" => self.nested(cursor, |rule, cursor| {
+                cursor.sp()?;
+                Ok(SearchKey::Not(Box::new(rule.search_key(cursor)?)))
+            })?,
+            "ON" => SearchKey::On(date(cursor)?),
+            "OR" => self.nested(cursor, |rule, cursor| {
+                cursor.sp()?;
+                let left = Box::new(rule.search_key(cursor)?);
+                cursor.sp()?;
+                Ok(SearchKey::Or(left, Box::new(rule.search_key(cursor)?)))
+            })?,
+            "SENTBEFORE" => SearchKey::SentBefore(date(cursor)?),
+            "SENTON" => SearchKey::SentOn(date(cursor)?),
+            "SENTSINCE" => SearchKey::SentSince(date(cursor)?),
+            "SINCE" => SearchKey::Since(date(cursor)?),
+            "SMALLER" => SearchKey::Smaller(number(cursor)?),
+            "SUBJECT" => self.header(cursor, "Subject")?,
+            "TEXT" => SearchKey::Text(self.text(cursor)?),
+            "TO" => self.header(cursor, "To")?,
+            "UID" => {
+                cursor.sp()?;
+                SearchKey::Uid(cursor.sequence_set()?)
+            }
+            "UNKEYWORD" => SearchKey::Not(Box::new(keyword(cursor)?)),
+            _ => return Ok(None),
+        };
+        Ok(Some(key))
+    }
+
+    /// `SP astring`, decoded. Without a CHARSET, UTF-8 is understood too: that is
+    /// what RFC 9051 §6.4.4 makes the default, and US-ASCII is part of it.
+    fn text(&self, cursor: &mut Cursor<'_>) -> Parsed<String> {
+        cursor.sp()?;
+        if self.known {
+            return cursor.astring_utf8("a text in the search's charset");
+        }
+        cursor
+            .astring("a text")
+            .map(|octets| String::from_utf8_lossy(&octets).into_owned())
+    }
+
+    fn header(&self, cursor: &mut Cursor<'_>, field: &str) -> Parsed<SearchKey> {
+        Ok(SearchKey::Header(field.to_owned(), self.text(cursor)?))
+    }
+}
+
+/// The criteria that stand alone.
+fn plain(name: &str) -> Option<SearchKey> {
+    let flag = |flag| SearchKey::Flag(Flag::System(flag));
+    let not = |flag| SearchKey::Not(Box::new(SearchKey::Flag(Flag::System(flag))));
+    Some(match name {
+        "ALL" => SearchKey::All,
+        "ANSWERED" => flag(SystemFlag::Answered),
+        "DELETED" => flag(SystemFlag::Deleted),
+        "DRAFT" => flag(SystemFlag::Draft),
+        "FLAGGED" => flag(SystemFlag::Flagged),
+        "NEW" => SearchKey::New,
+        "OLD" => SearchKey::Old,
+        "RECENT" => SearchKey::Recent,
+        "SEEN" => flag(SystemFlag::Seen),
+        "UNANSWERED" => not(SystemFlag::Answered),
+        "UNDELETED" => not(SystemFlag::Deleted),
+        "UNDRAFT" => not(SystemFlag::Draft),
+        "UNFLAGGED" => not(SystemFlag::Flagged),
+        "UNSEEN" => not(SystemFlag::Seen),
+        _ => return None,
+    })
+}
+
+fn date(cursor: &mut Cursor<'_>) -> Parsed<Date> {
+    cursor.sp()?;
+    cursor.date()
+}
+
+fn number(cursor: &mut Cursor<'_>) -> Parsed<u64> {
+    cursor.sp()?;
+    cursor.number64()
+}
+
+/// `SP flag-keyword`
+fn keyword(cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
+    cursor.sp()?;
+    let at = cursor.position();
+    let keyword = Keyword::new(cursor.atom("a keyword")?);
+    let Some(keyword) = keyword else {
+        cursor.rewind(at);
+        return cursor.fail("a shorter keyword");
+    };
+    Ok(SearchKey::Flag(Flag::Keyword(keyword)))
+}

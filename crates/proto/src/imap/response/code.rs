@@ -1,0 +1,144 @@
+//! Response codes.
+
+use super::{flag_list, put};
+use std::io::Write as _;
+use terms::{FlagSet, Uid, UidSet, UidValidity};
+
+/// A response code. RFC 3501 §7.1 and RFC 5530 §3 where nothing else is cited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// ALERT
+    Alert,
+    /// ALREADYEXISTS
+    AlreadyExists,
+    /// APPENDUID (RFC 4315 §3)
+    AppendUid(UidValidity, Uid),
+    /// AUTHENTICATIONFAILED
+    AuthenticationFailed,
+    /// AUTHORIZATIONFAILED
+    AuthorizationFailed,
+    /// BADCHARSET, with the charsets that we know
+    BadCharset,
+    /// CANNOT
+    Cannot,
+    /// CAPABILITY
+    Capability(Vec<&'static str>),
+    /// CLIENTBUG
+    ClientBug,
+    /// CONTACTADMIN
+    ContactAdmin,
+    /// COPYUID: the source's identifiers and the copies', in the same order.
+    /// RFC 4315 §3.
+    CopyUid(UidValidity, UidSet, UidSet),
+    /// CORRUPTION
+    Corruption,
+    /// EXPIRED
+    Expired,
+    /// EXPUNGEISSUED
+    ExpungeIssued,
+    /// HASCHILDREN (RFC 9051 §7.1)
+    HasChildren,
+    /// INUSE
+    InUse,
+    /// LIMIT
+    Limit,
+    /// NONEXISTENT
+    NonExistent,
+    /// NOPERM
+    NoPerm,
+    /// OVERQUOTA
+    OverQuota,
+    /// PERMANENTFLAGS; true where new keywords can be made, `\*`
+    PermanentFlags(FlagSet, bool),
+    /// PRIVACYREQUIRED
+    PrivacyRequired,
+    /// READ-ONLY
+    ReadOnly,
+    /// READ-WRITE
+    ReadWrite,
+    /// SERVERBUG
+    ServerBug,
+    /// TOOBIG (RFC 4469 §4.2)
+    TooBig,
+    /// TRYCREATE
+    TryCreate,
+    /// UIDNEXT
+    UidNext(Uid),
+    /// UIDVALIDITY
+    UidValidity(UidValidity),
+    /// UNAVAILABLE
+    Unavailable,
+    /// UNKNOWN-CTE (RFC 3516 §4.3)
+    UnknownCte,
+    /// UNSEEN: the first message without \Seen
+    Unseen(u32),
+}
+
+impl Code {
+    /// Writes it, without the brackets. RFC 3501 §9, resp-text-code.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        // Writing to memory does not fail.
+        let _ = match self {
+            Self::AppendUid(validity, uid) => write!(out, "APPENDUID {validity} {uid}"),
+            Self::Capability(names) => {
+                put(out, "CAPABILITY");
+                for name in names {
+                    out.push(b' ');
+                    put(out, name);
+                }
+                Ok(())
+            }
+            Self::CopyUid(validity, from, to) => write!(out, "COPYUID {validity} {from} {to}"),
+            Self::PermanentFlags(flags, more) => {
+                put(out, "PERMANENTFLAGS ");
+                flag_list(out, flags, if *more { &["\\*"] } else { &[] });
+                Ok(())
+            }
+            Self::UidNext(uid) => write!(out, "UIDNEXT {uid}"),
+            Self::UidValidity(validity) => write!(out, "UIDVALIDITY {validity}"),
+            Self::Unseen(number) => write!(out, "UNSEEN {number}"),
+            plain => {
+                put(out, plain.name());
+                Ok(())
+            }
+        };
+    }
+
+    /// The code's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Alert => "ALERT",
+            Self::AlreadyExists => "ALREADYEXISTS",
+            Self::AppendUid(..) => "APPENDUID",
+            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Self::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
+            Self::Cannot => "CANNOT",
+            Self::Capability(_) => "CAPABILITY",
+            Self::ClientBug => "CLIENTBUG",
+            Self::ContactAdmin => "CONTACTADMIN",
+            Self::CopyUid(..) => "COPYUID",
+            Self::Corruption => "CORRUPTION",
+            Self::Expired => "EXPIRED",
+            Self::ExpungeIssued => "EXPUNGEISSUED",
+            Self::HasChildren => "HASCHILDREN",
+            Self::InUse => "INUSE",
+            Self::Limit => "LIMIT",
+            Self::NonExistent => "NONEXISTENT",
+            Self::NoPerm => "NOPERM",
+            Self::OverQuota => "OVERQUOTA",
+            Self::PermanentFlags(..) => "PERMANENTFLAGS",
+            Self::PrivacyRequired => "PRIVACYREQUIRED",
+            Self::ReadOnly => "READ-ONLY",
+            Self::ReadWrite => "READ-WRITE",
+            Self::ServerBug => "SERVERBUG",
+            Self::TooBig => "TOOBIG",
+            Self::TryCreate => "TRYCREATE",
+            Self::UidNext(_) => "UIDNEXT",
+            Self::UidValidity(_) => "UIDVALIDITY",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::UnknownCte => "UNKNOWN-CTE",
+            Self::Unseen(_) => "UNSEEN",
+        }
+    }
+}
