@@ -9,6 +9,7 @@
 pub mod conformance;
 mod contract;
 mod disk;
+pub mod fault;
 pub mod index;
 mod memory;
 
