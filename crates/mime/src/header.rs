@@ -1,0 +1,148 @@
+//! Header fields as they stand.
+
+use crate::cut;
+use std::borrow::Cow;
+
+/// One field of a header, folded lines included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// All its octets, the last CRLF included.
+    pub raw: &'a [u8],
+    /// What stands before the colon; empty for a line that has none.
+    pub name: &'a [u8],
+    /// What stands after the colon, still folded, the last CRLF included.
+    pub value: &'a [u8],
+}
+
+impl Field<'_> {
+    /// Whether this is the field of that name.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+/// The fields of a header, up to its blank line or its end.
+///
+/// A line without a colon is a field without a name: only a blank line ends a
+/// header (RFC 5322 §2.1), so that a header is the same octets for every reader.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// Of these octets, which begin a header.
+    pub fn new(header: &'a [u8]) -> Self {
+        Self { rest: header }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        if self.rest.is_empty() || is_blank_line(self.rest) {
+            return None;
+        }
+        let mut end = line_end(self.rest, 0);
+        while matches!(self.rest.get(end), Some(b' ' | b'\t')) {
+            end = line_end(self.rest, end);
+        }
+        let (raw, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        let first_line = cut(raw, 0, line_end(raw, 0));
+        let field = match memchr::memchr(b':', first_line) {
+            Some(colon) => Field {
+                raw,
+                name: cut(raw, 0, colon).trim_ascii_end(),
+                value: cut(raw, colon + 1, raw.len()),
+            },
+            None => Field {
+                raw,
+                name: &[],
+                value: raw,
+            },
+        };
+        Some(field)
+    }
+}
+
+/// Where the line that begins at `start` ends, its line feed included.
+pub(crate) fn line_end(octets: &[u8], start: usize) -> usize {
+    let rest = cut(octets, start, octets.len());
+    memchr::memchr(b'\n', rest).map_or(octets.len(), |at| start + at + 1)
+}
+
+/// Whether the octets begin with an empty line.
+pub(crate) fn is_blank_line(octets: &[u8]) -> bool {
+    octets.starts_with(b"\r\n") || octets.starts_with(b"\n")
+}
+
+/// The octets of the header that begins a message, its blank line included.
+/// All of them where there is no blank line.
+pub fn header_length(octets: &[u8]) -> usize {
+    let mut at = 0;
+    while at < octets.len() {
+        let end = line_end(octets, at);
+        if is_blank_line(cut(octets, at, end)) {
+            return end;
+        }
+        at = end;
+    }
+    octets.len()
+}
+
+/// A field's value as one line: line breaks gone (RFC 5322 §2.2.3), no blanks
+/// around it.
+pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
+    let value = value.trim_ascii();
+    if memchr::memchr(b'\n', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let mut line = Vec::with_capacity(value.len());
+    for piece in value.split_inclusive(|&octet| octet == b'\n') {
+        let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
+        line.extend_from_slice(piece.strip_suffix(b"\r").unwrap_or(piece));
+    }
+    Cow::Owned(line)
+}
+
+/// The fields of these names (or, with `not`, all others) as they stand, in
+/// their order, without the blank line. RFC 9051 §6.4.5.1, HEADER.FIELDS.
+pub fn pick_fields(header: &[u8], names: &[String], not: bool, out: &mut Vec<u8>) {
+    for field in Fields::new(header) {
+        if names.iter().any(|name| field.is(name)) != not {
+            out.extend_from_slice(field.raw);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_cut_at_their_folds() {
+        let header = b"A: 1\r\n 2\r\nno colon\r\nB : 3\r\n\r\nC: body";
+        let fields: Vec<_> = Fields::new(header).collect();
+        assert_eq!(fields.len(), 3);
+        assert_eq!(unfold(fields[0].value).as_ref(), b"1 2");
+        assert_eq!(fields[1].name, b"");
+        assert!(fields[2].is("b"));
+        assert_eq!(header_length(header), header.len() - 7);
+    }
+
+    #[test]
+    fn fields_are_picked_in_their_order() {
+        let header = b"To: a\r\nFrom: b\r\nTO: c\r\n d\r\n\r\n";
+        let pick = |names: &[&str], not| {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            let mut out = Vec::new();
+            pick_fields(header, &names, not, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(pick(&["to", "Cc"], false), "To: a\r\nTO: c\r\n d\r\n");
+        assert_eq!(pick(&["to"], true), "From: b\r\n");
+        assert_eq!(pick(&["cc"], false), "");
+    }
+}
