@@ -5,6 +5,7 @@
 //! sessions. Everything from outside comes through `env` (clocks, randomness,
 //! tasks) and `stream` (octets); every bound stands in `limits`.
 
+pub mod accounts;
 pub mod env;
 pub mod limits;
 pub mod stream;

@@ -1,0 +1,104 @@
+//! What the writer has to know of a state: an account's, or the directory's.
+
+use bytes::Bytes;
+use store::{Checkpoint, Commit, Loaded, SectionKey};
+use terms::{BlobId, ModSeq, Timestamp};
+
+/// A state that is the sum of the changes in one log. Pure: the writer in
+/// [`super::live`] gives it time and takes its commits to the store.
+///
+/// A copy is cheap, because what is large in it is shared.
+pub trait Machine: Clone + Send + Sync + 'static {
+    /// What may be asked of it.
+    type Command: Send + Sync + 'static;
+    /// What came of a command.
+    type Outcome: Send + 'static;
+    /// Why a command was not done.
+    type Refusal: Send + 'static;
+    /// What one command changes: one or more numbered changes.
+    type Changes: Send + Sync + 'static;
+
+    /// The number of the newest change in it; zero before the first.
+    fn number(&self) -> ModSeq;
+
+    /// About how many octets a waiting command takes.
+    fn weight(command: &Self::Command) -> usize;
+
+    /// What `command` would change. Its results stand in the changes.
+    fn decide(&self, command: &Self::Command, now: Timestamp) -> Decision<Self>;
+
+    /// Files what was decided on this very state.
+    fn apply(&mut self, changes: &Self::Changes);
+
+    /// Writes down what stands in one commit; `self` is the state after it.
+    fn seal(&self, changes: &[Self::Changes]) -> Sealed;
+
+    /// Whether these changes bind blobs: then a full store refuses them.
+    fn binds(changes: &Self::Changes) -> bool;
+
+    /// The state that a load has found.
+    ///
+    /// # Errors
+    /// If it does not add up to one: the text is for the log.
+    fn open(loaded: &Loaded) -> Result<Self, String>;
+
+    /// Applies commits that follow this state directly.
+    ///
+    /// # Errors
+    /// If they cannot be read or do not follow: then it has to be opened anew.
+    fn follow(&mut self, commits: &[Commit]) -> Result<(), String>;
+
+    /// Takes in the sections of `loaded`, which stands at this very number.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn fill(&mut self, loaded: &Loaded) -> Result<(), String>;
+
+    /// Whether all of these sections are in memory.
+    fn has(&self, sections: &[SectionKey]) -> bool;
+
+    /// Octets of all that [`Machine::unload`] would free.
+    fn tables_octets(&self) -> usize;
+
+    /// Gives up all but the root.
+    fn unload(&mut self);
+
+    /// Everything that has changed after `covers`, or the root alone.
+    ///
+    /// # Errors
+    /// The sections that it would need in memory.
+    fn checkpoint(&self, covers: ModSeq, root_only: bool) -> Result<Checkpoint, Vec<SectionKey>>;
+}
+
+/// What a state says to a command.
+#[derive(Debug)]
+pub enum Decision<M: Machine> {
+    /// It is done, by these changes; `None` where nothing changes.
+    Done {
+        /// What changes.
+        changes: Option<M::Changes>,
+        /// What to tell whoever asked.
+        outcome: M::Outcome,
+    },
+    /// It is not done.
+    Refused(M::Refusal),
+    /// It cannot be said without these sections.
+    Needs(Vec<SectionKey>),
+}
+
+/// What goes into a commit besides its identifier and time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// The number of the first change.
+    pub first: ModSeq,
+    /// The number of the last.
+    pub last: ModSeq,
+    /// Blobs bound.
+    pub binds: Vec<BlobId>,
+    /// Blobs released.
+    pub releases: Vec<BlobId>,
+    /// When there is something to do next.
+    pub due: Option<Timestamp>,
+    /// The changes.
+    pub payload: Bytes,
+}

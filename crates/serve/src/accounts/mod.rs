@@ -1,0 +1,15 @@
+//! Live accounts: one writer each, and snapshots for everyone.
+//!
+//! Nothing here assumes that this process is the only one that writes: a commit
+//! goes through only if it follows the newest, and whoever asks for the newest
+//! gets at least what the store had when it asked.
+
+mod fold;
+mod live;
+mod machine;
+mod registry;
+mod writer;
+
+pub use live::{ExecuteError, Handle, Unavailable};
+pub use machine::{Decision, Machine, Sealed};
+pub use registry::Registry;

@@ -1,0 +1,230 @@
+//! Which accounts are live in this process, and what gives way when there are
+//! too many.
+
+use super::live::{Handle, Job, Live, Log, Unavailable};
+use super::machine::Machine;
+use crate::stream::Node;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use store::{Commit, Loaded, SectionKey, Sections, Store};
+use terms::{AccountId, ModSeq};
+use tokio::sync::Notify;
+use tracing::{error, warn};
+
+/// What all live accounts share.
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) node: Arc<Node>,
+    /// Octets of all tables in memory.
+    pub(super) tables: AtomicUsize,
+    /// Told when there are too many.
+    relief: Notify,
+}
+
+impl Shared {
+    /// Has tables unloaded if there are too many.
+    pub(super) fn relieve(&self) {
+        if self.tables.load(Ordering::Relaxed) > self.node.limits.tables_octets_max {
+            self.relief.notify_one();
+        }
+    }
+}
+
+/// The live accounts of this process. Cheap to clone.
+pub struct Registry<M: Machine> {
+    shared: Arc<Shared>,
+    live: Arc<Mutex<HashMap<AccountId, Arc<Live<M>>>>>,
+}
+
+impl<M: Machine> Clone for Registry<M> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            live: Arc::clone(&self.live),
+        }
+    }
+}
+
+impl<M: Machine> fmt::Debug for Registry<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
+impl<M: Machine> Registry<M> {
+    /// None is live yet. Starts the task that unloads; it ends with the registry.
+    pub fn new(node: Arc<Node>, store: Arc<dyn Store>) -> Self {
+        let registry = Self {
+            shared: Arc::new(Shared {
+                store,
+                node,
+                tables: AtomicUsize::new(0),
+                relief: Notify::new(),
+            }),
+            live: Arc::default(),
+        };
+        let unload = unload(Arc::clone(&registry.shared), Arc::downgrade(&registry.live));
+        registry.shared.node.env.spawn(unload);
+        registry
+    }
+
+    /// The store under it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// Octets of all tables in memory.
+    pub fn tables_octets(&self) -> usize {
+        self.shared.tables.load(Ordering::Relaxed)
+    }
+
+    /// How many accounts are live.
+    pub fn live_count(&self) -> usize {
+        self.map().len()
+    }
+
+    /// A handle on the account, as new as the store. One that has no commit yet
+    /// is in its first state.
+    ///
+    /// # Errors
+    /// If the store does not answer or the account cannot be read.
+    pub async fn open(&self, id: AccountId) -> Result<Handle<M>, Unavailable> {
+        let live = self.map().get(&id).cloned();
+        if let Some(live) = live {
+            let handle = Handle(live);
+            handle.fresh().await?;
+            return Ok(handle);
+        }
+        let loaded = load(&self.shared, id, Sections::Root).await?;
+        let state = M::open(&loaded).map_err(|why| {
+            error!(account = %id, why, "the account cannot be opened");
+            Unavailable
+        })?;
+        if loaded.damaged {
+            warn!(account = %id, "the account is damaged and read-only");
+        }
+        let mut map = self.map();
+        // Somebody else may have been faster; there is one writer only.
+        let live = map
+            .entry(id)
+            .or_insert_with(|| Live::new(id, Arc::clone(&self.shared), state, log_of(&loaded)));
+        Ok(Handle(Arc::clone(live)))
+    }
+
+    /// Forgets the account here, after it was removed from the store. Handles
+    /// that are still about find it unavailable.
+    pub fn forget(&self, id: AccountId) {
+        let live = self.map().remove(&id);
+        if let Some(live) = live {
+            live.queue().stale = true;
+        }
+    }
+
+    fn map(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<Live<M>>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Loads from the store; what is wrong with it stands in the log.
+pub(super) async fn load(
+    shared: &Shared,
+    id: AccountId,
+    sections: Sections,
+) -> Result<Loaded, Unavailable> {
+    shared.store.load(id, sections).await.map_err(|error| {
+        warn!(account = %id, %error, "the account cannot be loaded");
+        Unavailable
+    })
+}
+
+/// How long the log is that was found.
+pub(super) fn log_of(loaded: &Loaded) -> Log {
+    let root = loaded
+        .sections
+        .iter()
+        .find(|section| section.key == SectionKey::ROOT)
+        .map_or(ModSeq::ZERO, |root| root.number);
+    let since = |number: ModSeq| {
+        loaded
+            .commits
+            .iter()
+            .filter(move |commit: &&Commit| commit.first > number)
+    };
+    Log {
+        covers: loaded.covers,
+        octets: since(loaded.covers).map(|c| c.payload.len()).sum(),
+        commits: since(loaded.covers).count(),
+        since_root: since(root).count(),
+        folded_octets: 0,
+    }
+}
+
+/// Unloads tables and forgets accounts, as the limits say, until the registry has
+/// gone.
+async fn unload<M: Machine>(
+    shared: Arc<Shared>,
+    map: Weak<Mutex<HashMap<AccountId, Arc<Live<M>>>>>,
+) {
+    let env = shared.node.env.clone();
+    let limits = shared.node.limits.clone();
+    loop {
+        // Whichever comes first; both mean the same.
+        let _ = env
+            .timeout(limits.table_idle / 2, shared.relief.notified())
+            .await;
+        let Some(map) = map.upgrade() else {
+            return;
+        };
+        let now = env.monotonic().as_secs();
+        let mut lives: Vec<Arc<Live<M>>> = {
+            let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
+            forget_idle(&mut map, now, &limits);
+            map.values()
+                .filter(|live| live.tables.load(Ordering::Relaxed) > 0)
+                .cloned()
+                .collect()
+        };
+        lives.sort_unstable_by_key(|live| live.used());
+        // Some more than needed, so that it need not be done again at once.
+        let enough = limits.tables_octets_max / 8 * 7;
+        let mut total = shared.tables.load(Ordering::Relaxed);
+        let crowded = total > limits.tables_octets_max;
+        for live in lives {
+            let idle = now.saturating_sub(live.used()) >= limits.table_idle.as_secs().max(1);
+            if idle || (crowded && total > enough) {
+                total = total.saturating_sub(live.tables.load(Ordering::Relaxed));
+                live.push(Job::Unload, None);
+            }
+        }
+    }
+}
+
+/// Forgets accounts that nobody has a handle on: the idle ones, and beyond the
+/// limit the ones used longest ago.
+fn forget_idle<M: Machine>(
+    map: &mut HashMap<AccountId, Arc<Live<M>>>,
+    now: u64,
+    limits: &crate::limits::Limits,
+) {
+    let idle = limits.table_idle.as_secs().max(1) * 5;
+    // A handle is only made from another one, or under the map's lock: one
+    // reference is the map's, and nobody can be at it.
+    map.retain(|_, live| Arc::strong_count(live) > 1 || now.saturating_sub(live.used()) < idle);
+    let surplus = map.len().saturating_sub(limits.accounts_live_max);
+    if surplus > 0 {
+        let mut unused: Vec<(u64, AccountId)> = map
+            .iter()
+            .filter(|(_, live)| Arc::strong_count(live) == 1)
+            .map(|(id, live)| (live.used(), *id))
+            .collect();
+        unused.sort_unstable();
+        for (_, id) in unused.into_iter().take(surplus) {
+            map.remove(&id);
+        }
+    }
+    if map.capacity() > map.len() * 4 {
+        map.shrink_to_fit();
+    }
+}
