@@ -11,6 +11,13 @@
 
 mod cli;
 mod config;
+mod control;
+mod demo;
+mod listen;
+mod log;
+mod migrate;
+mod password;
+mod tls;
 
 use clap::Parser as _;
 use cli::{Cli, Command, ConfigCommand};

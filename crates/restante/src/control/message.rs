@@ -1,0 +1,248 @@
+//! What is said over the control socket. One request to a connection; its first
+//! line carries the version, so that a program and a server of different
+//! releases find out at once.
+
+use serde::{Deserialize, Serialize};
+use terms::{Flag, FlagSet, InternalDate, MailboxName};
+
+/// The version of all that is said here.
+pub const VERSION: u32 = 1;
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Opening {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What is wanted.
+    pub request: Request,
+}
+
+/// What is wanted.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// Add an account.
+    AccountAdd {
+        /// Its name.
+        name: String,
+        /// Its password.
+        password: String,
+        /// What it may hold, in octets.
+        quota: Option<u64>,
+    },
+    /// All accounts: answered by [`Accounts`].
+    AccountList,
+    /// One account: answered by [`AccountShown`].
+    AccountShow {
+        /// Its name.
+        name: String,
+    },
+    /// Another quota; `None` for no limit.
+    AccountSet {
+        /// Its name.
+        name: String,
+        /// In octets.
+        quota: Option<u64>,
+    },
+    /// Another password.
+    AccountPasswd {
+        /// Its name.
+        name: String,
+        /// The new one.
+        password: String,
+    },
+    /// Removes an account for good.
+    AccountRemove {
+        /// Its name.
+        name: String,
+    },
+    /// Adds many: lines of [`ImportedAccount`] follow, `null` ends them;
+    /// answered by [`AccountsImported`].
+    AccountImport,
+    /// Reads the whole store: answered by [`Checked`].
+    Check,
+    /// Goes on with a damaged account: answered by [`Repaired`].
+    Repair {
+        /// Its name; without it every damaged one.
+        account: Option<String>,
+    },
+    /// Builds the index anew.
+    RebuildIndex,
+    /// Takes messages in: lines of [`Letter`] follow, each with its octets,
+    /// `null` ends them; answered by [`Counted`].
+    Import {
+        /// Into which account.
+        account: String,
+    },
+    /// Gives messages out: answered by [`Reply::Mailbox`] and [`Reply::Letter`]
+    /// lines and then [`Counted`].
+    Export {
+        /// From which account.
+        account: String,
+        /// Only from this mailbox.
+        mailbox: Option<String>,
+    },
+}
+
+/// What the server says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// How far it is.
+    Progress {
+        /// So much is done.
+        done: u64,
+        /// Of so much, where that is known.
+        total: Option<u64>,
+    },
+    /// A mailbox of an export.
+    Mailbox(String),
+    /// A message of an export; its octets follow.
+    Letter(Letter),
+    /// Done. The value is what the request's doc says.
+    Done(serde_json::Value),
+    /// Not done.
+    Failed(String),
+}
+
+/// An account of an import.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ImportedAccount {
+    /// Its name.
+    pub name: String,
+    /// A password, or a hash behind its `{SCHEME}`.
+    pub secret: String,
+    /// The line in the file, for messages.
+    pub line: u64,
+}
+
+/// What came of importing accounts.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct AccountsImported {
+    /// How many are new.
+    pub added: u64,
+    /// How many were there and have another password now.
+    pub changed: u64,
+    /// What could not be taken, a text each.
+    pub refused: Vec<String>,
+}
+
+/// The answer to [`Request::AccountList`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Accounts {
+    /// Ascending by name.
+    pub accounts: Vec<AccountShown>,
+}
+
+/// One account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountShown {
+    /// Its name.
+    pub name: String,
+    /// Its identifier.
+    pub id: String,
+    /// Messages in it.
+    pub messages: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// What it may hold, in octets; none: no limit.
+    pub quota: Option<u64>,
+    /// Its mailboxes; empty in a list.
+    pub mailboxes: Vec<MailboxShown>,
+    /// Its log has a hole: read-only until repaired.
+    pub damaged: bool,
+}
+
+/// One mailbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MailboxShown {
+    /// Its name.
+    pub name: String,
+    /// Messages in it.
+    pub messages: u64,
+    /// Those without \Seen.
+    pub unseen: u64,
+    /// Octets of them all.
+    pub octets: u64,
+}
+
+/// The answer to [`Request::Check`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Checked {
+    /// How many accounts were looked at.
+    pub accounts: u64,
+    /// How many commits.
+    pub commits: u64,
+    /// How many message bodies.
+    pub blobs: u64,
+    /// Octets read.
+    pub octets: u64,
+    /// What is wrong, a line each. Empty: all is whole.
+    pub faults: Vec<String>,
+    /// What was noticed besides.
+    pub notes: Vec<String>,
+}
+
+/// The answer to [`Request::Repair`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Repaired {
+    /// The accounts that were repaired.
+    pub accounts: Vec<String>,
+}
+
+/// The answer to an import or export of mail.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Counted {
+    /// Messages that were taken in or given out.
+    pub messages: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// Messages that were counted again at the end.
+    pub verified: u64,
+    /// What could not be taken, a text each.
+    pub refused: Vec<String>,
+}
+
+/// A message without its octets, which follow the line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Letter {
+    /// The mailbox.
+    pub mailbox: String,
+    /// Flags and keywords.
+    pub flags: Vec<String>,
+    /// Seconds since 1970.
+    pub seconds: i64,
+    /// Minutes east of UTC.
+    pub zone_minutes: i16,
+    /// How many octets follow.
+    pub octets: u64,
+}
+
+impl Letter {
+    /// Of a message.
+    pub fn new(mailbox: &MailboxName, flags: &FlagSet, date: InternalDate, octets: u64) -> Self {
+        Self {
+            mailbox: mailbox.to_string(),
+            flags: flags.iter().map(|flag| flag.as_str().to_owned()).collect(),
+            seconds: date.seconds,
+            zone_minutes: date.zone_minutes,
+            octets,
+        }
+    }
+
+    /// The flags; what is none is left out.
+    pub fn flag_set(&self) -> FlagSet {
+        self.flags
+            .iter()
+            .filter_map(|flag| Flag::parse(flag))
+            .collect()
+    }
+
+    /// The date.
+    pub fn date(&self) -> InternalDate {
+        InternalDate {
+            seconds: self.seconds,
+            zone_minutes: self.zone_minutes,
+        }
+    }
+}

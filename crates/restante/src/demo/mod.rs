@@ -1,0 +1,4 @@
+//! The demo: a server that needs nothing.
+
+mod samples;
+mod settings;

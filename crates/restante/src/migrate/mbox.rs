@@ -1,0 +1,685 @@
+//! mbox files: mboxrd, in which a line of a message that begins with any number
+//! of `>` and `From ` gets one more `>`.
+//!
+//! Flags stand in the header fields Status, X-Status and X-Keywords. Those at
+//! the very top are ours and are taken out again; others belong to the message
+//! (many programs leave them where mail has passed through) and are only read.
+//! A message without a final line end gets one: the format has no other way.
+
+use super::{At as _, MailError, Message, Sink, Source, lines_out, mailbox_name, push_crlf};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
+use terms::{Date, Flag, FlagSet, InternalDate, Keyword, MailboxName, SystemFlag};
+
+/// The longest line that is read at one time; longer ones are read in pieces.
+const LINE_OCTETS_MAX: u64 = 1 << 20;
+
+/// The messages of mbox files.
+pub struct Reader {
+    files: Vec<(PathBuf, MailboxName)>,
+    octets: u64,
+    message_octets_max: u64,
+    open: Option<OpenFile>,
+}
+
+/// A file that is being read.
+struct OpenFile {
+    path: PathBuf,
+    mailbox: MailboxName,
+    from: BufReader<File>,
+    /// The From_ line of the next message.
+    from_line: Option<Vec<u8>>,
+    line: Vec<u8>,
+}
+
+impl Reader {
+    /// Of one file, or of all files below a directory.
+    ///
+    /// # Errors
+    /// If `path` cannot be read.
+    pub fn open(
+        path: &Path,
+        into: Option<&MailboxName>,
+        message_octets_max: u64,
+    ) -> Result<Self, MailError> {
+        let mut found = Vec::new();
+        if fs::metadata(path).at(path)?.is_dir() {
+            walk(path, &mut Vec::new(), into, &mut found)?;
+            found.sort();
+        } else {
+            found.push((path.to_owned(), mailbox_name(into, &[])));
+        }
+        let mut octets = 0;
+        for (file, _) in &found {
+            octets += fs::metadata(file).at(file)?.len();
+        }
+        found.reverse();
+        Ok(Self {
+            files: found,
+            octets,
+            message_octets_max,
+            open: None,
+        })
+    }
+}
+
+/// Finds the mbox files below a directory, sixteen levels deep at the most.
+fn walk(
+    directory: &Path,
+    levels: &mut Vec<String>,
+    into: Option<&MailboxName>,
+    found: &mut Vec<(PathBuf, MailboxName)>,
+) -> Result<(), MailError> {
+    for entry in fs::read_dir(directory).at(directory)? {
+        let entry = entry.at(directory)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().at(&entry.path())?;
+        // Thunderbird's indexes, and what editors and file managers hide.
+        if name.starts_with('.') || name.ends_with(".msf") || name.ends_with(".dat") {
+            continue;
+        }
+        let bare = name
+            .strip_suffix(".mbox")
+            .or_else(|| name.strip_suffix(".sbd"));
+        let level = bare.unwrap_or(&name).replace("%2E", ".");
+        levels.push(level);
+        if kind.is_dir() && levels.len() < 16 {
+            walk(&entry.path(), levels, into, found)?;
+        } else if kind.is_file() && is_mbox(&entry.path())? {
+            found.push((entry.path(), mailbox_name(into, levels)));
+        }
+        levels.pop();
+    }
+    Ok(())
+}
+
+/// Whether a file begins as an mbox does; an empty one does.
+fn is_mbox(path: &Path) -> Result<bool, MailError> {
+    let mut start = Vec::new();
+    File::open(path)
+        .at(path)?
+        .take(5)
+        .read_to_end(&mut start)
+        .at(path)?;
+    Ok(start.is_empty() || start == b"From ")
+}
+
+impl Source for Reader {
+    fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    fn next(&mut self) -> Option<Result<(Message, u64), MailError>> {
+        loop {
+            if let Some(open) = &mut self.open {
+                match open.next(self.message_octets_max) {
+                    Some(message) => return Some(message),
+                    None => self.open = None,
+                }
+            }
+            let (path, mailbox) = self.files.pop()?;
+            match OpenFile::new(path, mailbox) {
+                Ok(open) => self.open = Some(open),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl OpenFile {
+    fn new(path: PathBuf, mailbox: MailboxName) -> Result<Self, MailError> {
+        let from = BufReader::with_capacity(256 << 10, File::open(&path).at(&path)?);
+        let mut open = Self {
+            path,
+            mailbox,
+            from,
+            from_line: None,
+            line: Vec::new(),
+        };
+        open.read_line()?;
+        if open.line.starts_with(b"From ") {
+            open.from_line = Some(std::mem::take(&mut open.line));
+        } else if !open.line.is_empty() {
+            return Err(MailError::new(
+                &open.path,
+                "no mbox: it does not begin with `From `",
+            ));
+        }
+        Ok(open)
+    }
+
+    /// Reads a line, or a piece of a very long one; empty at the end.
+    fn read_line(&mut self) -> Result<(), MailError> {
+        self.line.clear();
+        let mut piece = (&mut self.from).take(LINE_OCTETS_MAX);
+        piece.read_until(b'\n', &mut self.line).at(&self.path)?;
+        Ok(())
+    }
+
+    fn next(&mut self, message_octets_max: u64) -> Option<Result<(Message, u64), MailError>> {
+        let from_line = self.from_line.take()?;
+        let mut taken = from_line.len() as u64;
+        let mut octets = Vec::new();
+        let mut blank = false;
+        let mut whole_line = true;
+        let mut too_long = false;
+        loop {
+            if let Err(error) = self.read_line() {
+                return Some(Err(error));
+            }
+            if self.line.is_empty() {
+                break;
+            }
+            if whole_line && blank && is_from_line(&self.line) {
+                self.from_line = Some(std::mem::take(&mut self.line));
+                break;
+            }
+            taken += self.line.len() as u64;
+            let line = if whole_line {
+                unquoted(&self.line)
+            } else {
+                &self.line
+            };
+            if octets.len() as u64 + line.len() as u64 > message_octets_max {
+                too_long = true;
+            } else {
+                push_crlf(&mut octets, line);
+            }
+            blank = whole_line && matches!(&self.line[..], b"\n" | b"\r\n");
+            whole_line = self.line.ends_with(b"\n");
+        }
+        if too_long {
+            let sender = String::from_utf8_lossy(&from_line).trim().to_owned();
+            let what = format!("longer than {message_octets_max} octets, left out: {sender}");
+            return Some(Err(MailError::new(&self.path, what)));
+        }
+        // The blank line before the next From_ line is no part of the message.
+        if blank {
+            octets.truncate(octets.len().saturating_sub(2));
+        }
+        let date = date_of_from_line(&from_line).unwrap_or(InternalDate {
+            seconds: 0,
+            zone_minutes: 0,
+        });
+        let (flags, ours) = flags_of(&octets);
+        octets.drain(..ours);
+        let message = Message {
+            mailbox: self.mailbox.clone(),
+            flags,
+            date,
+            octets,
+        };
+        Some(Ok((message, taken)))
+    }
+}
+
+/// A From_ line has a time of day; a line of prose that begins so seldom does.
+fn is_from_line(line: &[u8]) -> bool {
+    let time = |window: &[u8]| {
+        matches!(window, [a, b, b':', c, d]
+            if [a, b, c, d].iter().all(|octet| octet.is_ascii_digit() || **octet == b' '))
+    };
+    line.starts_with(b"From ") && line.windows(5).any(time)
+}
+
+/// mboxrd: takes one `>` off `>From `, `>>From `, …
+fn unquoted(line: &[u8]) -> &[u8] {
+    match line.strip_prefix(b">") {
+        Some(rest) if is_quotable(rest) => rest,
+        _ => line,
+    }
+}
+
+fn is_quotable(line: &[u8]) -> bool {
+    let at = line
+        .iter()
+        .position(|&octet| octet != b'>')
+        .unwrap_or(line.len());
+    line.get(at..)
+        .is_some_and(|rest| rest.starts_with(b"From "))
+}
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// The date of `From sender Fri Jul  8 12:08:34 2011`, with a zone before or
+/// after the year where there is one.
+fn date_of_from_line(line: &[u8]) -> Option<InternalDate> {
+    let text = String::from_utf8_lossy(line);
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let at = words.iter().rposition(|word| MONTHS.contains(word))?;
+    let month = MONTHS
+        .iter()
+        .position(|month| Some(month) == words.get(at))?
+        + 1;
+    let day = words.get(at + 1)?.parse().ok()?;
+    let mut clock = words.get(at + 2)?.split(':').map(str::parse::<i64>);
+    let hour = clock.next()?.ok().filter(|hour| *hour < 24)?;
+    let minute = clock.next()?.ok().filter(|minute| *minute < 60)?;
+    let second = clock
+        .next()
+        .and_then(Result::ok)
+        .filter(|second| *second <= 60)
+        .unwrap_or(0);
+    let rest = words.get(at + 3..)?;
+    let year = rest.iter().find_map(|word| {
+        word.parse::<i32>()
+            .ok()
+            .filter(|year| word.len() == 4 && *year >= 1970)
+    })?;
+    let zone_minutes = rest.iter().find_map(|word| zone(word)).unwrap_or(0);
+    let days = Date::from_ymd(year, u32::try_from(month).ok()?, day)?.days();
+    let local = i64::from(days) * 86_400 + hour * 3_600 + minute * 60 + second;
+    Some(InternalDate {
+        seconds: local - i64::from(zone_minutes) * 60,
+        zone_minutes,
+    })
+}
+
+fn zone(word: &str) -> Option<i16> {
+    let sign = match word.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let digits = word.get(1..).filter(|digits| digits.len() == 4)?;
+    let number: i16 = digits.parse().ok().filter(|number| *number < 2_400)?;
+    Some(sign * (number / 100 * 60 + number % 100))
+}
+
+/// What the header's status fields say, and how many octets at the top of the
+/// message are status fields of ours.
+fn flags_of(octets: &[u8]) -> (FlagSet, usize) {
+    let mut top = 0;
+    let mut at = 0;
+    let mut in_top = true;
+    let mut fields: BTreeMap<String, String> = BTreeMap::new();
+    for line in octets.split_inclusive(|&octet| octet == b'\n') {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end();
+        if text.is_empty() {
+            break;
+        }
+        at += line.len();
+        let (name, value) = text.split_once(':').unwrap_or((text, ""));
+        let name = name.to_ascii_lowercase();
+        let known = matches!(
+            &*name,
+            "status" | "x-status" | "x-keywords" | "x-mozilla-status"
+        );
+        in_top = in_top && matches!(&*name, "status" | "x-status" | "x-keywords");
+        if in_top {
+            top = at;
+        }
+        if known {
+            fields
+                .entry(name)
+                .or_insert_with(|| value.trim().to_owned());
+        }
+        if !in_top && top > 0 {
+            // Ours say everything; the message's own say nothing then.
+            break;
+        }
+    }
+    let mut flags = FlagSet::new();
+    let letters = |name: &str| fields.get(name).map_or("", String::as_str).chars();
+    for letter in letters("status").chain(letters("x-status")) {
+        let flag = match letter {
+            'R' => SystemFlag::Seen,
+            'A' => SystemFlag::Answered,
+            'F' => SystemFlag::Flagged,
+            'T' => SystemFlag::Draft,
+            'D' => SystemFlag::Deleted,
+            _ => continue,
+        };
+        flags.insert(Flag::System(flag));
+    }
+    for word in fields
+        .get("x-keywords")
+        .map_or("", String::as_str)
+        .split(' ')
+    {
+        insert_keyword(&mut flags, word);
+    }
+    mozilla(fields.get("x-mozilla-status"), &mut flags);
+    (flags, top)
+}
+
+/// Nothing happens to a text that is no keyword.
+fn insert_keyword(flags: &mut FlagSet, text: &str) {
+    if let Some(keyword) = Keyword::new(text) {
+        flags.insert(Flag::Keyword(keyword));
+    }
+}
+
+/// Thunderbird's own field: bits in hexadecimal.
+fn mozilla(field: Option<&String>, flags: &mut FlagSet) {
+    let bits = field
+        .and_then(|text| u32::from_str_radix(text, 16).ok())
+        .unwrap_or(0);
+    for (bit, flag) in [
+        (0x1, SystemFlag::Seen),
+        (0x2, SystemFlag::Answered),
+        (0x4, SystemFlag::Flagged),
+        (0x8, SystemFlag::Deleted),
+    ] {
+        if bits & bit != 0 {
+            flags.insert(Flag::System(flag));
+        }
+    }
+    if bits & 0x1000 != 0 {
+        insert_keyword(flags, "$Forwarded");
+    }
+}
+
+/// Writes a directory of mbox files, one for each mailbox.
+pub struct Writer {
+    directory: PathBuf,
+    files: BTreeMap<MailboxName, PathBuf>,
+    open: Option<(MailboxName, BufWriter<File>)>,
+}
+
+impl Writer {
+    /// Into a directory that is not there yet or is empty.
+    ///
+    /// # Errors
+    /// If it holds something or cannot be made.
+    pub fn create(directory: &Path) -> Result<Self, MailError> {
+        super::empty_directory(directory)?;
+        Ok(Self {
+            directory: directory.into(),
+            files: BTreeMap::new(),
+            open: None,
+        })
+    }
+
+    fn path(&self, name: &MailboxName) -> PathBuf {
+        let mut path = self.directory.clone();
+        for level in name.as_str().split('/') {
+            path.push(match level {
+                "." => "%2E".to_owned(),
+                ".." => "%2E%2E".to_owned(),
+                level if level.starts_with('.') => level.replacen('.', "%2E", 1),
+                level => level.to_owned(),
+            });
+        }
+        path.as_mut_os_string().push(".mbox");
+        path
+    }
+
+    fn close(&mut self) -> Result<(), MailError> {
+        if let Some((name, file)) = self.open.take() {
+            let path = self.path(&name);
+            let file = file
+                .into_inner()
+                .map_err(|error| MailError::new(&path, error.error()))?;
+            file.sync_all().at(&path)?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, name: &MailboxName) -> Result<&mut BufWriter<File>, MailError> {
+        let path = self.path(name);
+        let same = self.open.as_ref().is_some_and(|(open, _)| open == name);
+        if !same {
+            self.close()?;
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).at(parent)?;
+            }
+            let file = File::options()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .at(&path)?;
+            self.files.insert(name.clone(), path.clone());
+            self.open = Some((name.clone(), BufWriter::with_capacity(256 << 10, file)));
+        }
+        match &mut self.open {
+            Some((_, file)) => Ok(file),
+            None => Err(MailError::new(&path, "is not open")),
+        }
+    }
+}
+
+impl Sink for Writer {
+    fn mailbox(&mut self, name: &MailboxName) -> Result<(), MailError> {
+        self.file(name).map(|_| ())
+    }
+
+    fn put(&mut self, message: &Message) -> Result<(), MailError> {
+        let path = self.path(&message.mailbox);
+        let file = self.file(&message.mailbox)?;
+        write_message(file, message).at(&path)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<u64, MailError> {
+        self.close()?;
+        let mut count = 0;
+        for (name, path) in &self.files {
+            let mut open = OpenFile::new(path.clone(), name.clone())?;
+            while let Some(message) = open.next(u64::MAX) {
+                message?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+fn write_message(file: &mut impl Write, message: &Message) -> std::io::Result<()> {
+    writeln!(
+        file,
+        "From {} {}",
+        sender(&message.octets),
+        asctime(message.date.seconds)
+    )?;
+    let has = |flag, letter| if message.flags.has(flag) { letter } else { "" };
+    writeln!(file, "Status: {}O", has(SystemFlag::Seen, "R"))?;
+    let status = [
+        has(SystemFlag::Answered, "A"),
+        has(SystemFlag::Flagged, "F"),
+        has(SystemFlag::Draft, "T"),
+        has(SystemFlag::Deleted, "D"),
+    ]
+    .concat();
+    if !status.is_empty() {
+        writeln!(file, "X-Status: {status}")?;
+    }
+    let keywords: Vec<&str> = message
+        .flags
+        .keywords()
+        .iter()
+        .map(Keyword::as_str)
+        .collect();
+    if !keywords.is_empty() {
+        writeln!(file, "X-Keywords: {}", keywords.join(" "))?;
+    }
+    for (line, end) in lines_out(&message.octets) {
+        if is_quotable(line) {
+            file.write_all(b">")?;
+        }
+        file.write_all(line)?;
+        file.write_all(if end.is_empty() { b"\n" } else { end })?;
+    }
+    file.write_all(b"\n")
+}
+
+/// The reverse-path that stands at the top of a delivered message.
+fn sender(octets: &[u8]) -> String {
+    let first = octets
+        .split(|&octet| octet == b'\r')
+        .next()
+        .unwrap_or_default();
+    let text = String::from_utf8_lossy(first);
+    let path = text
+        .strip_prefix("Return-Path:")
+        .map(|path| path.trim().trim_matches(['<', '>']));
+    match path {
+        Some(path) if !path.is_empty() && !path.contains(char::is_whitespace) => path.to_owned(),
+        _ => "MAILER-DAEMON".to_owned(),
+    }
+}
+
+/// As C's asctime writes it, in UTC, without the line end.
+fn asctime(seconds: i64) -> String {
+    let date = Date::from_seconds(seconds);
+    let (year, month, day) = date.ymd();
+    // 1970-01-01 was a Thursday.
+    let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let weekday = usize::try_from(date.days().rem_euclid(7)).unwrap_or(0);
+    let month = usize::try_from(month).unwrap_or(1).saturating_sub(1);
+    let clock = seconds.rem_euclid(86_400);
+    format!(
+        "{} {} {day:2} {:02}:{:02}:{:02} {year:04}",
+        weekdays.get(weekday).unwrap_or(&"Thu"),
+        MONTHS.get(month).unwrap_or(&"Jan"),
+        clock / 3_600,
+        clock / 60 % 60,
+        clock % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_from_lines() {
+        for (line, expected) in [
+            (
+                "From a@b Fri Jul  8 12:08:34 2011",
+                Some((1_310_126_914, 0)),
+            ),
+            ("From a@b Fri Jul  8 12:08 2011", Some((1_310_126_880, 0))),
+            (
+                "From a@b Fri Jul  8 14:08:34 2011 +0200",
+                Some((1_310_126_914, 120)),
+            ),
+            (
+                "From a@b Fri Jul  8 10:38:34 -0130 2011",
+                Some((1_310_126_914, -90)),
+            ),
+            (
+                "From May Fri Jul  8 12:08:34 2011",
+                Some((1_310_126_914, 0)),
+            ),
+            ("From a@b", None),
+            ("From a@b Fri Jul 38 12:08:34 2011", None),
+        ] {
+            let date = date_of_from_line(line.as_bytes());
+            assert_eq!(
+                date.map(|date| (date.seconds, date.zone_minutes)),
+                expected,
+                "{line}"
+            );
+        }
+        assert_eq!(asctime(1_310_126_914), "Fri Jul  8 12:08:34 2011");
+        assert_eq!(asctime(0), "Thu Jan  1 00:00:00 1970");
+    }
+
+    fn message(octets: &str, flags: &[&str]) -> Message {
+        Message {
+            mailbox: MailboxName::new("A/.b").unwrap(),
+            flags: flags.iter().filter_map(|flag| Flag::parse(flag)).collect(),
+            date: InternalDate {
+                seconds: 1_310_126_914,
+                zone_minutes: 0,
+            },
+            octets: octets.as_bytes().to_vec(),
+        }
+    }
+
+    fn read_all(path: &Path) -> Vec<Message> {
+        let mut reader = Reader::open(path, None, 1 << 20).unwrap();
+        let mut messages = Vec::new();
+        let mut octets = 0;
+        while let Some(next) = reader.next() {
+            let (message, taken) = next.unwrap();
+            messages.push(message);
+            octets += taken;
+        }
+        assert_eq!(octets, reader.octets());
+        messages
+    }
+
+    #[test]
+    fn what_is_written_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        let messages = vec![
+            message("Subject: a\r\n\r\nbody\r\n", &[]),
+            message(
+                "Return-Path: <x@y>\r\nStatus: RO\r\n\r\nFrom me\r\n>From you\r\n",
+                &["$Junk"],
+            ),
+            message(
+                "Subject: b\r\n\r\n\r\n\r\nFrom x Fri Jul  8 12:08:34 2011\r\n",
+                &[
+                    "\\Seen",
+                    "\\Flagged",
+                    "\\Answered",
+                    "\\Draft",
+                    "\\Deleted",
+                    "x",
+                    "$Forwarded",
+                ],
+            ),
+            message("no header\r\n", &["\\Seen"]),
+            message("\r\nbare\rreturn\r\r\n", &["\\Seen"]),
+            message("Subject: only a header\r\n", &[]),
+        ];
+        let mut writer = Box::new(Writer::create(&path).unwrap());
+        for message in &messages {
+            writer.put(message).unwrap();
+        }
+        assert_eq!(writer.finish().unwrap(), messages.len() as u64);
+        assert_eq!(read_all(&path), messages);
+        let text = fs::read_to_string(path.join("A/%2Eb.mbox")).unwrap();
+        assert!(text.contains("From x@y Fri Jul  8 12:08:34 2011\n"));
+        assert!(text.contains("\n>From me\n>>From you\n"));
+        assert!(Writer::create(&path).is_err(), "it is not empty");
+    }
+
+    #[test]
+    fn other_programs_files_are_understood() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("Inbox");
+        let text = "From - Fri Jul  8 12:08:34 2011\nX-Mozilla-Status: 1005\nSubject: a\n\n\
+                    From the beginning, it was so.\n\nFrom now on: no split.\n\n\
+                    From a@b Fri Jul  8 12:08:35 2011\nSubject: b\nStatus: RO\nX-Status: A\n\nx\n";
+        fs::write(&path, text).unwrap();
+        let read = read_all(&path);
+        assert_eq!(read.len(), 2);
+        let flags = |at: usize| {
+            let flags: Vec<String> = read[at].flags.iter().map(|f| f.as_str().into()).collect();
+            flags.join(" ")
+        };
+        assert_eq!(flags(0), "\\Flagged \\Seen $Forwarded");
+        assert_eq!(flags(1), "\\Answered \\Seen");
+        assert!(read[0].octets.ends_with(b"no split.\r\n"));
+        // The message's own fields stay in it.
+        assert!(read[1].octets.starts_with(b"Subject: b\r\nStatus: RO\r\n"));
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_left_out_and_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("long.mbox");
+        let long = "x".repeat(5_000);
+        let text = format!(
+            "From a@b Fri Jul  8 12:08:34 2011\n\n{long}\n\nFrom c@d Fri Jul  8 12:08:34 2011\n\ny\n"
+        );
+        fs::write(&path, text).unwrap();
+        let mut reader = Reader::open(&path, None, 1_000).unwrap();
+        let error = reader.next().unwrap().unwrap_err().to_string();
+        assert!(
+            error.contains("longer than 1000 octets, left out: From a@b"),
+            "{error}"
+        );
+        assert_eq!(reader.next().unwrap().unwrap().0.octets, b"\r\ny\r\n");
+        assert!(reader.next().is_none());
+    }
+}

@@ -1,0 +1,38 @@
+//! Random passwords that can be read aloud and typed.
+
+/// 32 characters that are not taken for one another.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// A random password of 80 bits, in four groups: `k7wq-m2xd-abcd-efgh`.
+///
+/// # Errors
+/// If the operating system has no randomness.
+pub fn random() -> Result<String, getrandom::Error> {
+    let mut octets = [0; 16];
+    getrandom::fill(&mut octets)?;
+    let mut password = String::with_capacity(19);
+    for (at, octet) in octets.into_iter().enumerate() {
+        if at > 0 && at % 4 == 0 {
+            password.push('-');
+        }
+        // 256 is a multiple of 32: each character is equally likely.
+        let letter = ALPHABET.get(usize::from(octet) % ALPHABET.len());
+        password.push(char::from(*letter.unwrap_or(&b'a')));
+    }
+    Ok(password)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn passwords_differ_and_need_no_quoting() {
+        let one = super::random().unwrap();
+        assert_eq!(one.len(), 19);
+        assert!(
+            one.bytes()
+                .all(|o| o == b'-' || super::ALPHABET.contains(&o)),
+            "{one}"
+        );
+        assert_ne!(one, super::random().unwrap());
+    }
+}
