@@ -117,6 +117,7 @@ struct State {
     locked: bool,
     calls: Vec<Call>,
     faults: BTreeMap<usize, Fault>,
+    syncs_fail: bool,
     capacity: u64,
     chance: Chance,
 }
@@ -145,8 +146,9 @@ fn no_space() -> Error {
     Error::new(ErrorKind::StorageFull, "no space left on the disk")
 }
 
+/// `EIO`.
 fn failed() -> Error {
-    Error::other("input/output error")
+    Error::from_raw_os_error(5)
 }
 
 fn not_found(name: &str) -> Error {
@@ -171,6 +173,7 @@ impl Machine {
                 locked: false,
                 calls: Vec::new(),
                 faults: BTreeMap::new(),
+                syncs_fail: false,
                 capacity: 1 << 40,
                 chance: Chance::new(seed),
             })),
@@ -191,6 +194,7 @@ impl Machine {
         state.locked = false;
         state.calls.clear();
         state.faults.clear();
+        state.syncs_fail = false;
         Arc::new(Process {
             machine: self.clone(),
             process: state.process,
@@ -213,6 +217,11 @@ impl Machine {
     /// Sets a fault at a changing call of the process that runs, by its number.
     pub fn fault_at(&self, call: usize, fault: Fault) {
         self.state().faults.insert(call, fault);
+    }
+
+    /// From now on every sync of a file fails ([`Fault::Failure`]).
+    pub fn fail_syncs(&self) {
+        self.state().syncs_fail = true;
     }
 
     /// The changing calls of the process so far.
@@ -299,7 +308,10 @@ impl State {
         self.alive(process)?;
         let number = self.calls.len();
         self.calls.push(call);
-        let fault = self.faults.get(&number).copied();
+        let fault = match self.faults.get(&number) {
+            None if self.syncs_fail && call == Call::Sync => Some(Fault::Failure),
+            fault => fault.copied(),
+        };
         if fault == Some(Fault::DeathBefore) {
             self.dead = true;
             return Err(gone());

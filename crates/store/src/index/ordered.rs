@@ -53,15 +53,26 @@ impl OrderedIndex {
         Ok(state)
     }
 
-    /// As after a power cut: of the batches since the last persist only the
-    /// first `kept` have survived.
-    pub fn lose_unpersisted(&self, kept: usize) {
+    /// What a crash leaves: of the batches since the last persist only the first
+    /// `kept`. This one is the dead process's from now on and can change nothing.
+    pub fn survivor(&self, kept: usize) -> Self {
         let mut state = self.state();
-        let pending = std::mem::take(&mut state.pending);
-        for changes in pending.iter().take(kept) {
-            apply_to(&mut state.persisted, changes);
+        let mut left = state.persisted.clone();
+        for changes in state.pending.iter().take(kept) {
+            apply_to(&mut left, changes);
         }
-        state.live = state.persisted.clone();
+        state.failing = true;
+        Self::holding(left)
+    }
+
+    fn holding(map: Map) -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(State {
+                persisted: map.clone(),
+                live: map,
+                ..State::default()
+            })),
+        }
     }
 
     /// How many batches a power cut could lose.
@@ -72,14 +83,7 @@ impl OrderedIndex {
     /// A copy of its own as things stand, all persisted: an old index to come
     /// back with later.
     pub fn copied(&self) -> Self {
-        let live = self.state().live.clone();
-        Self {
-            shared: Arc::new(Mutex::new(State {
-                persisted: live.clone(),
-                live,
-                ..State::default()
-            })),
-        }
+        Self::holding(self.state().live.clone())
     }
 
     /// While failing, every call is an error.

@@ -140,7 +140,11 @@ fn the_ordered_index_loses_whole_batches_from_the_end() {
     put(&index, Space::Places, "b", "4");
     assert_eq!(index.unpersisted(), 3);
     let older = index.copied();
-    index.lose_unpersisted(1);
+    let dead = index;
+    let index = dead.survivor(1);
+    let mut batch = Batch::new();
+    batch.put(Space::Places, "a", "from the dead");
+    assert!(dead.apply(batch).is_err());
     assert_eq!(get(&index, Space::Places, "a").as_deref(), Some("2"));
     assert_eq!(get(&index, Space::Places, "b"), None);
     assert_eq!(get(&older, Space::Places, "b").as_deref(), Some("4"));
