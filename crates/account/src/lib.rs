@@ -1,1 +1,52 @@
-//! (to come)
+//! An account as a state machine.
+//!
+//! [`decide`] says what a command comes to on a [`State`]: [`Changes`], which
+//! hold results, or a [`Refusal`]. [`State::apply`] files them. Between the two
+//! stands the store: what was not committed is never applied. Both are pure:
+//! there is no clock, no randomness and no file here. A [`State`] is a snapshot
+//! that costs nothing to copy.
+//!
+//! [`View`] is one IMAP session's numbering of a mailbox, [`Maildrop`] one POP3
+//! device's snapshot of INBOX.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::panic))]
+
+mod apply;
+mod changes;
+mod command;
+mod decide;
+mod device;
+mod due;
+mod email_set;
+mod expunge_log;
+mod expunged;
+mod fold;
+mod mailbox;
+mod maildrop;
+mod numbering;
+mod outcome;
+mod persistent;
+mod rows;
+mod settings;
+mod state;
+mod table;
+mod view;
+
+pub use changes::{Changes, Note};
+pub use command::{
+    COMMIT_ROWS_MAX, Command, MailboxRef, NewMessage, Source, UndoWhich, WHOLE_ROWS_MAX, Which,
+};
+pub use decide::decide;
+pub use device::{Device, DeviceId, DeviceProtocols};
+pub use due::next_due;
+pub use email_set::EmailSet;
+pub use expunge_log::ExpungeLog;
+pub use expunged::{Batch, Cause, Expunged};
+pub use mailbox::{Counts, Mailbox, SpecialUses};
+pub use maildrop::{DropEntry, DropWindow, Maildrop, is_unique_id};
+pub use outcome::{Decision, Outcome, Part, Refusal, Rest};
+pub use rows::{Columns, Row, RowFlags, Rows};
+pub use settings::{Collect, Hold, HoldSettings, Limits, SeenAfterRetr, Used};
+pub use state::State;
+pub use table::Table;
+pub use view::{RecentMarks, Told, View};

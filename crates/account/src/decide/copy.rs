@@ -1,0 +1,220 @@
+//! COPY and MOVE. RFC 9051 §6.4.7, §6.4.8.
+
+use super::{Draft, KeywordPlaces, Tally, append, collect, mailbox, next_uids, runs};
+use crate::Used;
+use crate::changes::{Change, Placed, Sums, Taken};
+use crate::command::{MailboxRef, WHOLE_ROWS_MAX};
+use crate::mailbox::{Counts, Mailbox};
+use crate::outcome::{Decision, Outcome, Refusal};
+use crate::rows::{Row, Rows};
+use crate::state::State;
+use std::collections::BTreeMap;
+use terms::{MailboxId, ModSeq, SpecialUse, SystemFlag, Timestamp, UidSet};
+
+pub(super) fn copy(
+    state: &State,
+    from: MailboxId,
+    uids: &UidSet,
+    to: &MailboxRef,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let to = append::find(state, to).ok_or(Refusal::NoSuchMailbox)?;
+    let (source, target) = (mailbox(state, from)?, mailbox(state, to)?);
+    let rows = rows_of(state, from, uids)?;
+    if rows.is_empty() {
+        return Ok(Decision::nothing(nothing_copied(target)));
+    }
+    let count = rows.len() as u64;
+    let (limits, used) = (state.limits(), state.used());
+    let beyond = limits
+        .messages
+        .is_some_and(|limit| used.messages.saturating_add(count) > limit);
+    // Somebody who tidies up must not be stopped by what there is to tidy up.
+    if beyond && !target.special_uses.has(SpecialUse::Trash) {
+        return Err(Refusal::OverQuota);
+    }
+    let mut draft = Draft::new(state);
+    let mut tally = Tally::new(state);
+    for row in &rows {
+        tally.change(row.email, |copies| {
+            copies.live = copies.live.saturating_add(1)
+        });
+    }
+    let placed = place(source, target, target.counts, &rows, draft.next, now)?;
+    let sums = Sums {
+        used: Used {
+            messages: used.messages.saturating_add(count),
+            ..used
+        },
+        copies: tally.finish(),
+        clocks: clocks_of_arrivals(state, to, &rows, now),
+    };
+    let outcome = copied(target, &rows, &placed, draft.next);
+    draft.push(Change::Copied { placed, sums });
+    Ok(draft.decision(outcome))
+}
+
+pub(super) fn move_rows(
+    state: &State,
+    from: MailboxId,
+    uids: &UidSet,
+    to: &MailboxRef,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let to = append::find(state, to).ok_or(Refusal::NoSuchMailbox)?;
+    let target = mailbox(state, to)?;
+    let rows = rows_of(state, from, uids)?;
+    if rows.is_empty() {
+        return Ok(Decision::nothing(nothing_copied(target)));
+    }
+    let mut draft = Draft::new(state);
+    let change = movement(state, from, to, &rows, draft.next, now)?;
+    let outcome = match &change {
+        Change::Moved { placed, .. } => copied(target, &rows, placed, draft.next),
+        _ => Outcome::Done,
+    };
+    draft.push(change);
+    Ok(draft.decision(outcome))
+}
+
+/// The change that moves these rows.
+pub(super) fn movement(
+    state: &State,
+    from: MailboxId,
+    to: MailboxId,
+    rows: &[Row<'_>],
+    number: ModSeq,
+    now: Timestamp,
+) -> Result<Change, Refusal> {
+    let (source, target) = (mailbox(state, from)?, mailbox(state, to)?);
+    let mut counts = source.counts;
+    for row in rows {
+        counts.subtract(row.flags, row.size);
+    }
+    // RFC 6851 §3.3: MOVE onto itself gives the messages new identifiers.
+    let before = if from == to { counts } else { target.counts };
+    let placed = place(source, target, before, rows, number, now)?;
+    Ok(Change::Moved {
+        source: rows.iter().map(|row| row.uid).collect(),
+        taken: Taken {
+            mailbox: from,
+            counts: if from == to { placed.counts } else { counts },
+        },
+        placed,
+        sums: Sums {
+            used: state.used(),
+            copies: Vec::new(),
+            clocks: if to == MailboxId::INBOX {
+                clocks_of_arrivals(state, to, rows, now)
+            } else {
+                clocks_of_departures(state, from, rows)
+            },
+        },
+    })
+}
+
+pub(super) fn rows_of<'a>(
+    state: &'a State,
+    from: MailboxId,
+    uids: &'a UidSet,
+) -> Result<Vec<Row<'a>>, Refusal> {
+    let rows: Vec<_> = state
+        .table(from)?
+        .rows_in(uids)
+        .take(WHOLE_ROWS_MAX + 1)
+        .collect();
+    if rows.len() > WHOLE_ROWS_MAX {
+        return Err(Refusal::TooMany("messages"));
+    }
+    Ok(rows)
+}
+
+/// Puts copies of rows into a mailbox: email, flags and internal date stay, the
+/// save date is now.
+fn place(
+    source: &Mailbox,
+    target: &Mailbox,
+    mut counts: Counts,
+    rows: &[Row<'_>],
+    number: ModSeq,
+    now: Timestamp,
+) -> Result<Placed, Refusal> {
+    let (uids, uid_next) = next_uids(target, rows.len())?;
+    let mut keywords = KeywordPlaces::new(target);
+    let mut copies = Rows::new();
+    // Most rows have the keywords of the row before.
+    let mut recent: (&[u16], Vec<u16>) = (&[], Vec::new());
+    for (row, uid) in rows.iter().zip(uids.iter()) {
+        if recent.0 != row.keywords {
+            recent = (
+                row.keywords,
+                keywords.places(source.keyword_names(row.keywords))?,
+            );
+        }
+        let copy = Row {
+            uid,
+            modseq: number,
+            keywords: &recent.1,
+            save_date: now,
+            ..*row
+        };
+        counts.add(copy.flags, copy.size);
+        copies.push(&copy);
+    }
+    Ok(Placed {
+        mailbox: target.id,
+        rows: copies,
+        keywords: keywords.new,
+        uid_next,
+        counts,
+    })
+}
+
+fn copied(target: &Mailbox, rows: &[Row<'_>], placed: &Placed, number: ModSeq) -> Outcome {
+    Outcome::Copied {
+        number: Some(number),
+        to: target.id,
+        uid_validity: target.uid_validity,
+        source: rows.iter().map(|row| row.uid).collect(),
+        target: placed.rows.uids(),
+    }
+}
+
+fn nothing_copied(target: &Mailbox) -> Outcome {
+    Outcome::Copied {
+        number: None,
+        to: target.id,
+        uid_validity: target.uid_validity,
+        source: UidSet::new(),
+        target: UidSet::new(),
+    }
+}
+
+type ClockRuns = Vec<crate::persistent::Run<Option<Timestamp>>>;
+
+/// What comes into INBOX and was collected by all starts its clock anew.
+fn clocks_of_arrivals(state: &State, to: MailboxId, rows: &[Row<'_>], now: Timestamp) -> ClockRuns {
+    if to != MailboxId::INBOX {
+        return Vec::new();
+    }
+    let clocks: BTreeMap<_, _> = rows
+        .iter()
+        .filter(|row| !row.flags.has(SystemFlag::Flagged))
+        .filter(|row| collect::is_collected(state, row.email))
+        .map(|row| (row.email.0, Some(now)))
+        .collect();
+    runs(clocks)
+}
+
+/// What leaves INBOX is out of the hold's reach.
+fn clocks_of_departures(state: &State, from: MailboxId, rows: &[Row<'_>]) -> ClockRuns {
+    if from != MailboxId::INBOX {
+        return Vec::new();
+    }
+    let clocks: BTreeMap<_, _> = rows
+        .iter()
+        .filter(|row| state.clock(row.email).is_some())
+        .map(|row| (row.email.0, None))
+        .collect();
+    runs(clocks)
+}

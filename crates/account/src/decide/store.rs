@@ -1,0 +1,238 @@
+//! STORE. RFC 9051 §6.4.6, RFC 7162 §3.1.3.
+
+use super::{Ascending, Draft, KeywordPlaces, collect, mailbox};
+use crate::changes::{Change, FlagGroup};
+use crate::command::COMMIT_ROWS_MAX;
+use crate::mailbox::Counts;
+use crate::outcome::{Decision, Outcome, Refusal, Rest};
+use crate::rows::Row;
+use crate::state::State;
+use terms::{
+    EmailNumber, MailboxId, ModSeq, StoreMode, StoreOp, SystemFlag, Timestamp, Uid, UidSet,
+};
+
+pub(super) fn store(
+    state: &State,
+    id: MailboxId,
+    uids: &UidSet,
+    op: &StoreOp,
+    unchanged_since: Option<ModSeq>,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let target = mailbox(state, id)?;
+    let table = state.table(id)?;
+    let mut keywords = KeywordPlaces::new(target);
+    let wanted = match op.mode {
+        // What nobody has ever set need not be made known to be cleared.
+        StoreMode::Remove => op
+            .flags
+            .keywords()
+            .iter()
+            .filter_map(|keyword| target.keyword_place(keyword))
+            .collect(),
+        StoreMode::Add | StoreMode::Replace => keywords.of(&op.flags)?,
+    };
+    let mut pass = Pass::new(target.counts);
+    let mut rest = None;
+    for row in table.rows_in(uids) {
+        if pass.hit >= COMMIT_ROWS_MAX {
+            rest = Some(row.uid);
+            break;
+        }
+        pass.found.push(row.uid);
+        if unchanged_since.is_some_and(|since| row.modseq > since) {
+            pass.modified.push(row.uid);
+            continue;
+        }
+        let bits = combine(op.mode, row.flags.system_bits(), op.flags.system_bits());
+        let places = combine_places(op.mode, row.keywords, &wanted);
+        pass.file(&row, bits, places);
+    }
+    let missing = missing(uids, pass.found.finish(), rest);
+    let outcome = |number, changed| Outcome::Stored {
+        number,
+        changed,
+        unchanged: pass.unchanged.finish(),
+        modified: pass.modified.finish(),
+        missing,
+    };
+    let mut draft = Draft::new(state);
+    let groups = pass
+        .groups
+        .into_iter()
+        .map(Group::finish)
+        .collect::<Vec<_>>();
+    let decision = if groups.is_empty() {
+        Decision::nothing(outcome(None, UidSet::new()))
+    } else {
+        let clocks = if id == MailboxId::INBOX {
+            collect::clocks_after_flags(state, &pass.flagged, &pass.unflagged, now)
+        } else {
+            Vec::new()
+        };
+        let number = draft.push(Change::Stored {
+            mailbox: id,
+            keywords: used_keywords(keywords, &groups),
+            groups,
+            counts: pass.counts,
+            clocks,
+        });
+        draft.decision(outcome(Some(number), pass.changed.finish()))
+    };
+    let rest = rest.map(|from| Rest::Uids(from_on(uids, from)));
+    Ok(decision.with_rest(rest))
+}
+
+/// Keywords are made known even if the rows that were to have them have all
+/// been passed over only when some row has them.
+fn used_keywords(keywords: KeywordPlaces<'_>, groups: &[FlagGroup]) -> Vec<terms::Keyword> {
+    let known = keywords.known.len();
+    let new_in_use = groups.iter().any(|group| {
+        group
+            .keywords
+            .iter()
+            .any(|&place| usize::from(place) >= known)
+    });
+    if new_in_use { keywords.new } else { Vec::new() }
+}
+
+/// Those of `uids` that are neither found nor beyond what was looked at.
+fn missing(uids: &UidSet, found: UidSet, rest: Option<Uid>) -> UidSet {
+    let mut missing = uids.difference(&found);
+    if let Some(from) = rest {
+        missing.remove_range(from, Uid::MAX);
+    }
+    missing
+}
+
+/// Those of `uids` from `from` on.
+pub(super) fn from_on(uids: &UidSet, from: Uid) -> UidSet {
+    uids.intersection(&UidSet::range(from, Uid::MAX))
+}
+
+fn combine(mode: StoreMode, old: u8, wanted: u8) -> u8 {
+    match mode {
+        StoreMode::Add => old | wanted,
+        StoreMode::Remove => old & !wanted,
+        StoreMode::Replace => wanted,
+    }
+}
+
+/// `None` where the places stay as they are.
+fn combine_places(mode: StoreMode, old: &[u16], wanted: &[u16]) -> Option<Vec<u16>> {
+    let new = match mode {
+        StoreMode::Add => {
+            if wanted.iter().all(|place| old.binary_search(place).is_ok()) {
+                return None;
+            }
+            let mut new = [old, wanted].concat();
+            new.sort_unstable();
+            new.dedup();
+            new
+        }
+        StoreMode::Remove => {
+            if !wanted.iter().any(|place| old.binary_search(place).is_ok()) {
+                return None;
+            }
+            let kept = old
+                .iter()
+                .filter(|place| wanted.binary_search(place).is_err());
+            kept.copied().collect()
+        }
+        StoreMode::Replace => {
+            if old == wanted {
+                return None;
+            }
+            wanted.to_vec()
+        }
+    };
+    Some(new)
+}
+
+/// Rows that get the same flags.
+struct Group {
+    bits: u8,
+    keywords: Vec<u16>,
+    uids: Ascending,
+}
+
+impl Group {
+    fn finish(self) -> FlagGroup {
+        FlagGroup {
+            uids: self.uids.finish(),
+            system_bits: self.bits,
+            keywords: self.keywords,
+        }
+    }
+}
+
+/// One pass over the rows that are meant.
+struct Pass {
+    counts: Counts,
+    hit: usize,
+    groups: Vec<Group>,
+    /// The group of the row before.
+    recent: usize,
+    found: Ascending,
+    changed: Ascending,
+    unchanged: Ascending,
+    modified: Ascending,
+    flagged: Vec<EmailNumber>,
+    unflagged: Vec<EmailNumber>,
+}
+
+impl Pass {
+    fn new(counts: Counts) -> Self {
+        Self {
+            counts,
+            hit: 0,
+            groups: Vec::new(),
+            recent: 0,
+            found: Ascending::default(),
+            changed: Ascending::default(),
+            unchanged: Ascending::default(),
+            modified: Ascending::default(),
+            flagged: Vec::new(),
+            unflagged: Vec::new(),
+        }
+    }
+
+    fn file(&mut self, row: &Row<'_>, bits: u8, places: Option<Vec<u16>>) {
+        let old = row.flags.system_bits();
+        if bits == old && places.is_none() {
+            self.unchanged.push(row.uid);
+            return;
+        }
+        self.hit += 1;
+        self.changed.push(row.uid);
+        let flags = row.flags.with_system_bits(bits);
+        self.counts.subtract(row.flags, row.size);
+        self.counts.add(flags, row.size);
+        match (
+            row.flags.has(SystemFlag::Flagged),
+            flags.has(SystemFlag::Flagged),
+        ) {
+            (false, true) => self.flagged.push(row.email),
+            (true, false) => self.unflagged.push(row.email),
+            _ => {}
+        }
+        let keywords = places.as_deref().unwrap_or(row.keywords);
+        let same = |group: &Group| group.bits == bits && group.keywords == keywords;
+        if !self.groups.get(self.recent).is_some_and(same) {
+            self.recent = match self.groups.iter().position(same) {
+                Some(index) => index,
+                None => {
+                    self.groups.push(Group {
+                        bits,
+                        keywords: keywords.to_vec(),
+                        uids: Ascending::default(),
+                    });
+                    self.groups.len() - 1
+                }
+            };
+        }
+        if let Some(group) = self.groups.get_mut(self.recent) {
+            group.uids.push(row.uid);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! POP3 devices and what they have collected.
+
+use crate::EmailSet;
+use terms::Timestamp;
+
+/// A device within its account. Ascending, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId(pub u32);
+
+impl DeviceId {
+    /// All logins that name no device.
+    pub const DEFAULT: Self = Self(1);
+}
+
+/// A mail program that collects from the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Which.
+    pub id: DeviceId,
+    /// As its owner calls it; unique among the devices that were not revoked.
+    pub name: String,
+    /// Since when it counts.
+    pub declared: Timestamp,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+    /// When its password ends.
+    pub expires: Option<Timestamp>,
+    /// When it was silent for too long and stopped counting.
+    pub forgotten: Option<Timestamp>,
+    /// When it last polled, as far as filed.
+    pub last_poll: Option<Timestamp>,
+    /// What it may be used for.
+    pub protocols: DeviceProtocols,
+    /// Its DELE hides for it alone and counts for nothing.
+    pub may_not_delete: bool,
+    /// What left its drop.
+    pub collected: EmailSet,
+    /// What it has read, counted under `collect = "retr"`, and still lists.
+    pub read: EmailSet,
+}
+
+impl Device {
+    /// Octets of a name at the most.
+    pub const NAME_OCTETS_MAX: usize = 64;
+
+    /// Whether a message waits for it.
+    pub fn counts(&self) -> bool {
+        self.protocols.pop3
+            && !self.may_not_delete
+            && self.revoked.is_none()
+            && self.forgotten.is_none()
+    }
+}
+
+/// What a device's password opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeviceProtocols {
+    /// POP3.
+    pub pop3: bool,
+    /// IMAP.
+    pub imap: bool,
+}

@@ -1,0 +1,129 @@
+//! What an owner or operator sets for an account.
+
+use terms::Timestamp;
+
+/// Milliseconds in a day.
+pub(crate) const DAY: i64 = 86_400_000;
+
+/// How long a message that POP3 has collected stays on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hold {
+    /// It goes at the QUIT that starts its clock. RFC 1939 §8.
+    Remove,
+    /// It goes when this many seconds have passed.
+    Span(u32),
+    /// It stays.
+    Forever,
+}
+
+/// What collects a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Collect {
+    /// DELE, then QUIT.
+    Dele,
+    /// RETR, or a TOP that gave the whole body, too.
+    Retr,
+}
+
+/// When a message that POP3 has retrieved becomes \Seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SeenAfterRetr {
+    /// Never.
+    Never,
+    /// At the QUIT.
+    Quit,
+}
+
+/// The hold and what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HoldSettings {
+    /// How long.
+    pub hold: Hold,
+    /// What collects.
+    pub collect: Collect,
+    /// Whether deliveries that do not fit may expunge the oldest collected ones.
+    pub give_way: bool,
+    /// Seconds below which nothing that was only read is expunged.
+    pub at_least_seconds: u32,
+    /// Whether RETR makes a message \Seen.
+    pub seen_after_retr: SeenAfterRetr,
+    /// Seconds for which what was expunged can be brought back.
+    pub undo_seconds: u32,
+    /// Seconds of silence after which a device no longer counts.
+    pub forget_device_seconds: u32,
+    /// Whether IMAP sees `$Collected`.
+    pub show_collected: bool,
+    /// The last change of these that made something due sooner.
+    pub changed: Timestamp,
+}
+
+impl HoldSettings {
+    /// The clock's time plus the span, the earliest moment at which the hold
+    /// expunges what was collected at `start`; `None` under `Forever`.
+    pub fn due(&self, start: Timestamp) -> Option<Timestamp> {
+        let seconds = match self.hold {
+            Hold::Remove => match self.collect {
+                Collect::Dele => 0,
+                Collect::Retr => self.at_least_seconds,
+            },
+            Hold::Span(seconds) => seconds,
+            Hold::Forever => return None,
+        };
+        Some(
+            start
+                .plus_millis(i64::from(seconds) * 1_000)
+                .max(self.floor()),
+        )
+    }
+
+    /// The earliest moment at which what was collected at `start` may give way.
+    pub fn may_give_way(&self, start: Timestamp) -> Timestamp {
+        start.plus_millis(self.at_least_millis()).max(self.floor())
+    }
+
+    /// Nothing goes sooner than this after a change of the settings.
+    fn floor(&self) -> Timestamp {
+        if self.changed == Timestamp::EPOCH {
+            return Timestamp::EPOCH;
+        }
+        self.changed.plus_millis(self.at_least_millis().max(DAY))
+    }
+
+    fn at_least_millis(&self) -> i64 {
+        i64::from(self.at_least_seconds).saturating_mul(1_000)
+    }
+}
+
+impl Default for HoldSettings {
+    fn default() -> Self {
+        Self {
+            hold: Hold::Span(30 * 86_400),
+            collect: Collect::Dele,
+            give_way: false,
+            at_least_seconds: 86_400,
+            seen_after_retr: SeenAfterRetr::Never,
+            undo_seconds: 7 * 86_400,
+            forget_device_seconds: 90 * 86_400,
+            show_collected: false,
+            changed: Timestamp::EPOCH,
+        }
+    }
+}
+
+/// What an account may take up; `None`: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Octets, each message once. RFC 9208 §5.1, STORAGE.
+    pub octets: Option<u64>,
+    /// Rows. RFC 9208 §5.2, MESSAGE.
+    pub messages: Option<u64>,
+}
+
+/// What an account takes up, kept with each change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Used {
+    /// Octets, each message once.
+    pub octets: u64,
+    /// Rows.
+    pub messages: u64,
+}
