@@ -41,9 +41,9 @@ async fn fold<M: Machine>(live: &Arc<Live<M>>, root_only: bool) {
     let mut state = Arc::clone(&live.state.borrow());
     let mut checkpoint = state.checkpoint(before.covers, root_only);
     for _ in 0..LOADS_MAX {
-        let Err(sections) = checkpoint else { break };
+        let Err(parts) = checkpoint else { break };
         // A handle, so that it is not forgotten meanwhile.
-        match Handle(Arc::clone(live)).with(sections).await {
+        match Handle(Arc::clone(live)).with(parts).await {
             Ok(loaded) => state = loaded,
             Err(_) => return,
         }

@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::SectionKey;
 use terms::{AccountId, ModSeq};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -89,17 +88,17 @@ impl<M: Machine> Handle<M> {
         self.ask(0, |answer| Job::Refresh { answer }).await?
     }
 
-    /// A state, at least as new as [`Handle::snapshot`], that has these sections
-    /// in memory.
+    /// A state, at least as new as [`Handle::snapshot`], that has these parts in
+    /// memory.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn with(&self, sections: Vec<SectionKey>) -> Result<Arc<M>, Unavailable> {
+    pub async fn with(&self, parts: Vec<M::Part>) -> Result<Arc<M>, Unavailable> {
         let snapshot = self.snapshot();
-        if snapshot.has(&sections) {
+        if snapshot.has(&parts) {
             return Ok(snapshot);
         }
-        self.ask(0, |answer| Job::Load { sections, answer }).await?
+        self.ask(0, |answer| Job::Load { parts, answer }).await?
     }
 
     /// Has the command decided and, where it changes something, committed. When
@@ -241,9 +240,9 @@ pub(super) enum Job<M: Machine> {
     Refresh {
         answer: oneshot::Sender<Result<Arc<M>, Unavailable>>,
     },
-    /// Have these sections.
+    /// Have these parts.
     Load {
-        sections: Vec<SectionKey>,
+        parts: Vec<M::Part>,
         answer: oneshot::Sender<Result<Arc<M>, Unavailable>>,
     },
     /// Give up the tables.

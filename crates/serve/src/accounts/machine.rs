@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use store::{Checkpoint, Commit, Loaded, SectionKey};
-use terms::{BlobId, ModSeq, Timestamp};
+use terms::{AccountId, BlobId, ModSeq, Timestamp};
 
 /// A state that is the sum of the changes in one log. Pure: the writer in
 /// [`super::live`] gives it time and takes its commits to the store.
@@ -17,6 +17,8 @@ pub trait Machine: Clone + Send + Sync + 'static {
     type Refusal: Send + 'static;
     /// What one command changes: one or more numbered changes.
     type Changes: Send + Sync + 'static;
+    /// A part of the state that may be unloaded.
+    type Part: Clone + Send + Sync + 'static;
 
     /// The number of the newest change in it; zero before the first.
     fn number(&self) -> ModSeq;
@@ -40,7 +42,7 @@ pub trait Machine: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// If it does not add up to one: the text is for the log.
-    fn open(loaded: &Loaded) -> Result<Self, String>;
+    fn open(id: AccountId, loaded: &Loaded) -> Result<Self, String>;
 
     /// Applies commits that follow this state directly.
     ///
@@ -48,14 +50,18 @@ pub trait Machine: Clone + Send + Sync + 'static {
     /// If they cannot be read or do not follow: then it has to be opened anew.
     fn follow(&mut self, commits: &[Commit]) -> Result<(), String>;
 
-    /// Takes in the sections of `loaded`, which stands at this very number.
+    /// The sections that these parts are made of.
+    fn sections(&self, parts: &[Self::Part]) -> Vec<SectionKey>;
+
+    /// Takes in parts: `loaded` has their sections and stands at this very
+    /// number.
     ///
     /// # Errors
     /// If they cannot be read.
-    fn fill(&mut self, loaded: &Loaded) -> Result<(), String>;
+    fn fill(&mut self, parts: &[Self::Part], loaded: &Loaded) -> Result<(), String>;
 
-    /// Whether all of these sections are in memory.
-    fn has(&self, sections: &[SectionKey]) -> bool;
+    /// Whether all of these parts are in memory.
+    fn has(&self, parts: &[Self::Part]) -> bool;
 
     /// Octets of all that [`Machine::unload`] would free.
     fn tables_octets(&self) -> usize;
@@ -66,8 +72,8 @@ pub trait Machine: Clone + Send + Sync + 'static {
     /// Everything that has changed after `covers`, or the root alone.
     ///
     /// # Errors
-    /// The sections that it would need in memory.
-    fn checkpoint(&self, covers: ModSeq, root_only: bool) -> Result<Checkpoint, Vec<SectionKey>>;
+    /// The parts that it would need in memory.
+    fn checkpoint(&self, covers: ModSeq, root_only: bool) -> Result<Checkpoint, Vec<Self::Part>>;
 }
 
 /// What a state says to a command.
@@ -82,8 +88,8 @@ pub enum Decision<M: Machine> {
     },
     /// It is not done.
     Refused(M::Refusal),
-    /// It cannot be said without these sections.
-    Needs(Vec<SectionKey>),
+    /// It cannot be said without these parts.
+    Needs(Vec<M::Part>),
 }
 
 /// What goes into a commit besides its identifier and time.

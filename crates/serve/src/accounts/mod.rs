@@ -7,9 +7,13 @@
 mod fold;
 mod live;
 mod machine;
+mod names;
 mod registry;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use live::{ExecuteError, Handle, Unavailable};
 pub use machine::{Decision, Machine, Sealed};
+pub use names::{AccountName, AccountNameError, NameRules, normal_domain};
 pub use registry::Registry;

@@ -98,7 +98,7 @@ impl<M: Machine> Registry<M> {
             return Ok(handle);
         }
         let loaded = load(&self.shared, id, Sections::Root).await?;
-        let state = M::open(&loaded).map_err(|why| {
+        let state = M::open(id, &loaded).map_err(|why| {
             error!(account = %id, why, "the account cannot be opened");
             Unavailable
         })?;

@@ -72,7 +72,7 @@ impl<M: Machine> Drop for Running<'_, M> {
 struct Turn<M: Machine> {
     commands: VecDeque<Pending<M>>,
     refreshes: Vec<Asked<M>>,
-    loads: Vec<(Vec<SectionKey>, Asked<M>)>,
+    loads: Vec<(Vec<M::Part>, Asked<M>)>,
     unload: bool,
     look: bool,
 }
@@ -99,7 +99,7 @@ impl<M: Machine> Turn<M> {
                     _room: room,
                 }),
                 Job::Refresh { answer } => turn.refreshes.push(answer),
-                Job::Load { sections, answer } => turn.loads.push((sections, answer)),
+                Job::Load { parts, answer } => turn.loads.push((parts, answer)),
                 Job::Unload => turn.unload = true,
             }
         }
@@ -145,6 +145,8 @@ struct Writer<'a, M: Machine> {
 impl<M: Machine> Writer<'_, M> {
     /// Between two attempts, at first; doubled each time, with jitter.
     const PAUSE: Duration = Duration::from_millis(4);
+    /// How often a part is loaded while others commit.
+    const LOADS_MAX: usize = 4;
 
     async fn turn(&self, turn: Turn<M>) {
         if turn.look || !turn.refreshes.is_empty() {
@@ -160,8 +162,8 @@ impl<M: Machine> Writer<'_, M> {
             state.unload();
             self.publish(state);
         }
-        for (sections, asked) in turn.loads {
-            let loaded = self.load(&sections).await;
+        for (parts, asked) in turn.loads {
+            let loaded = self.load(&parts).await;
             let _ = asked.send(loaded.map(|()| self.published()));
         }
         self.serve(turn.commands).await;
@@ -236,38 +238,36 @@ impl<M: Machine> Writer<'_, M> {
                 Err(why) => warn!(account = %self.live.id, why, "commits do not follow"),
             }
         }
-        M::open(loaded).map_err(|why| {
+        M::open(self.live.id, loaded).map_err(|why| {
             error!(account = %self.live.id, why, "the account cannot be opened");
             Unavailable
         })
     }
 
-    /// Has these sections in memory.
-    async fn load(&self, sections: &[SectionKey]) -> Result<(), Unavailable> {
-        if self.published().has(sections) {
-            return Ok(());
+    /// Has these parts in memory.
+    async fn load(&self, parts: &[M::Part]) -> Result<(), Unavailable> {
+        for _ in 0..Self::LOADS_MAX {
+            let shown = self.published();
+            if shown.has(parts) {
+                return Ok(());
+            }
+            let sections = Sections::Only(shown.sections(parts));
+            let loaded = load(&self.live.shared, self.live.id, sections).await?;
+            if loaded.head > shown.number() {
+                // Others have committed; what the parts are made of may be other
+                // sections now.
+                self.reload(Sections::Root).await?;
+                continue;
+            }
+            let mut state = (*shown).clone();
+            state.fill(parts, &loaded).map_err(|why| {
+                error!(account = %self.live.id, why, "a table cannot be read");
+                Unavailable
+            })?;
+            self.publish(state);
         }
-        let wanted = Sections::Only(sections.to_vec());
-        let mut loaded = load(&self.live.shared, self.live.id, wanted).await?;
-        let shown = self.published();
-        if loaded.head > shown.number() {
-            self.renew().await?;
-            // Others commit meanwhile: once more, and what has come by then.
-            let wanted = Sections::Only(sections.to_vec());
-            loaded = load(&self.live.shared, self.live.id, wanted).await?;
-        }
-        let mut state = (*self.published()).clone();
-        if loaded.head != state.number() {
-            debug!(account = %self.live.id, "others commit too fast to load a table");
-            return Err(Unavailable);
-        }
-        state.fill(&loaded).map_err(|why| {
-            error!(account = %self.live.id, why, "a table cannot be read");
-            Unavailable
-        })?;
-        let complete = state.has(sections);
-        self.publish(state);
-        if complete { Ok(()) } else { Err(Unavailable) }
+        warn!(account = %self.live.id, "a table could not be loaded");
+        Err(Unavailable)
     }
 
     /// Does the commands, in their order.
@@ -325,8 +325,8 @@ impl<M: Machine> Writer<'_, M> {
         let base = self.published();
         let decided = match self.decide(&base, waiting, most) {
             Ok(decided) => decided,
-            Err(sections) => {
-                return match self.load(&sections).await {
+            Err(parts) => {
+                return match self.load(&parts).await {
                     Ok(()) => Round::Continue,
                     Err(Unavailable) => Round::Again,
                 };
@@ -381,7 +381,7 @@ impl<M: Machine> Writer<'_, M> {
         base: &Arc<M>,
         waiting: &VecDeque<Pending<M>>,
         most: usize,
-    ) -> Result<Decided<M>, Vec<SectionKey>> {
+    ) -> Result<Decided<M>, Vec<M::Part>> {
         let now = self.live.shared.node.env.now();
         let mut decided = Decided {
             state: (**base).clone(),
@@ -401,7 +401,7 @@ impl<M: Machine> Writer<'_, M> {
                     Ok(outcome)
                 }
                 Decision::Refused(refusal) => Err(ExecuteError::Refused(refusal)),
-                Decision::Needs(sections) => return Err(sections),
+                Decision::Needs(parts) => return Err(parts),
             };
             decided.answers.push(answer);
             decided.binding.push(binding);

@@ -1,0 +1,15 @@
+//! Who may log in: verifiers, the threads that compute them, what is remembered.
+
+mod cache;
+mod password;
+mod pool;
+mod scheme;
+mod service;
+
+pub use password::Password;
+pub use pool::Busy;
+pub use scheme::{
+    Cost, ScramHash, ScramKeys, VERIFIER_OCTETS_MAX, VerifierError, argon2id, check, is_strong,
+    scram, scram_keys_of, verify,
+};
+pub use service::{Auth, Checked, make};
