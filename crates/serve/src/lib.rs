@@ -13,6 +13,8 @@ pub mod env;
 pub mod limits;
 pub mod stream;
 
+pub use accounts::{Account, Accounts};
+pub use auth::Directory;
 pub use env::Env;
 pub use limits::{Limits, Octets, OctetsHeld};
 pub use stream::{Filled, Node, Peer, Stream, StreamError, Tls};

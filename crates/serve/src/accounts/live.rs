@@ -68,6 +68,11 @@ impl<M: Machine> Handle<M> {
         Arc::clone(&self.0.state.borrow())
     }
 
+    /// What all handles share besides the state.
+    pub fn marks(&self) -> &M::Marks {
+        &self.0.marks
+    }
+
     /// A state that shows at least what any writer had committed when this was
     /// called. For login, SELECT, STATUS and NOOP.
     ///
@@ -190,6 +195,7 @@ pub(super) struct Live<M: Machine> {
     used: AtomicU64,
     /// What its tables count for in [`Shared::tables`].
     pub(super) tables: AtomicUsize,
+    pub(super) marks: M::Marks,
 }
 
 /// What waits, and whether a writer is at it.
@@ -277,6 +283,7 @@ impl<M: Machine> Live<M> {
             }),
             used: AtomicU64::new(0),
             tables: AtomicUsize::new(0),
+            marks: M::Marks::default(),
             shared,
         });
         live.touch();

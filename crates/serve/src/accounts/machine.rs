@@ -19,6 +19,8 @@ pub trait Machine: Clone + Send + Sync + 'static {
     type Changes: Send + Sync + 'static;
     /// A part of the state that may be unloaded.
     type Part: Clone + Send + Sync + 'static;
+    /// What handles share and is no part of the state.
+    type Marks: Default + Send + Sync + 'static;
 
     /// The number of the newest change in it; zero before the first.
     fn number(&self) -> ModSeq;
@@ -31,6 +33,9 @@ pub trait Machine: Clone + Send + Sync + 'static {
 
     /// Files what was decided on this very state.
     fn apply(&mut self, changes: &Self::Changes);
+
+    /// What is to ride along with the next commit, on top of this state.
+    fn riders(&self, marks: &Self::Marks) -> Option<Self::Changes>;
 
     /// Writes down what stands in one commit; `self` is the state after it.
     fn seal(&self, changes: &[Self::Changes]) -> Sealed;

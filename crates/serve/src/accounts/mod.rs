@@ -4,6 +4,7 @@
 //! goes through only if it follows the newest, and whoever asks for the newest
 //! gets at least what the store had when it asked.
 
+mod account;
 mod fold;
 mod live;
 mod machine;
@@ -13,6 +14,7 @@ mod registry;
 mod tests;
 mod writer;
 
+pub use account::{Account, AccountMarks, Accounts, OpenError, ReadError};
 pub use live::{ExecuteError, Handle, Unavailable};
 pub use machine::{Decision, Machine, Sealed};
 pub use names::{AccountName, AccountNameError, NameRules, normal_domain};

@@ -61,6 +61,7 @@ impl Machine for Words {
     type Refusal = u64;
     type Changes = (String, Option<BlobId>);
     type Part = ();
+    type Marks = ();
 
     fn number(&self) -> ModSeq {
         self.number
@@ -101,6 +102,10 @@ impl Machine for Words {
 
     fn apply(&mut self, (word, _): &Self::Changes) {
         self.add(word);
+    }
+
+    fn riders(&self, (): &()) -> Option<Self::Changes> {
+        None
     }
 
     fn seal(&self, changes: &[Self::Changes]) -> Sealed {

@@ -416,11 +416,15 @@ impl<M: Machine> Writer<'_, M> {
         doubts: &mut Vec<Doubt<M>>,
     ) -> Round<M> {
         let Decided {
-            state,
-            changes,
+            mut state,
+            mut changes,
             answers,
             binding,
         } = decided;
+        if let Some(riders) = state.riders(&self.live.marks) {
+            state.apply(&riders);
+            changes.push(riders);
+        }
         let env = &self.live.shared.node.env;
         let sealed = state.seal(&changes);
         let (id, first, octets) = (env.random_u128(), sealed.first, sealed.payload.len());

@@ -1,11 +1,13 @@
 //! Who may log in: verifiers, the threads that compute them, what is remembered.
 
 mod cache;
+mod directory;
 mod password;
 mod pool;
 mod scheme;
 mod service;
 
+pub use directory::{Directory, Login, LoginError, Protocol, Recipient, RecipientError};
 pub use password::Password;
 pub use pool::Busy;
 pub use scheme::{

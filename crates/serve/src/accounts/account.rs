@@ -1,0 +1,432 @@
+//! Mail accounts on the machinery of this module.
+
+use super::live::{ExecuteError, Handle, Unavailable};
+use super::machine::{Decision, Machine, Sealed};
+use super::registry::Registry;
+use crate::stream::Node;
+use account::{Command, Note, Outcome, Part, RecentMarks, Refusal, Rest, State, Which};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use store::{Checkpoint, Commit, CommitError, Loaded, SectionKey, Store};
+use terms::{AccountId, MailboxId, ModSeq, Timestamp, UidSet, UidValidity};
+
+/// The accounts of a store, live in this process as they are needed. Cheap to
+/// clone.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    registry: Registry<State>,
+}
+
+/// The account cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// There is none.
+    #[error("there is no such account")]
+    Missing,
+    /// The store does not answer.
+    #[error("the account is not available")]
+    Unavailable,
+}
+
+/// A state could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// The state's own answer; never `Needed`.
+    Refused(Refusal),
+    /// A part of it could not be loaded.
+    Unavailable,
+}
+
+impl Accounts {
+    /// Over `store`, with nothing live yet.
+    pub fn new(node: Arc<Node>, store: Arc<dyn Store>) -> Self {
+        Self {
+            registry: Registry::new(node, store),
+        }
+    }
+
+    /// The store under it, for blobs.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        self.registry.store()
+    }
+
+    /// Opens an account, at least as new as the store has it. Loads the root and a
+    /// short log, no tables.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(&self, id: AccountId) -> Result<Account, OpenError> {
+        let handle = self.registry.open(id).await;
+        let handle = handle.map_err(|_| OpenError::Unavailable)?;
+        if handle.snapshot().created().is_none() {
+            return Err(OpenError::Missing);
+        }
+        Ok(Account { handle })
+    }
+
+    /// Makes an account: `id` is random and new.
+    ///
+    /// # Errors
+    /// As for any command.
+    pub async fn create(
+        &self,
+        id: AccountId,
+        limits: account::Limits,
+        hold: account::HoldSettings,
+        uid_validity_floor: Option<UidValidity>,
+    ) -> Result<Account, ExecuteError<Refusal>> {
+        let handle = self.registry.open(id).await;
+        let account = Account {
+            handle: handle.map_err(|_| ExecuteError::Unavailable)?,
+        };
+        account
+            .execute(Command::CreateAccount {
+                limits,
+                hold,
+                uid_validity_floor,
+            })
+            .await?;
+        Ok(account)
+    }
+
+    /// Removes an account and all its mail for good.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn remove(&self, id: AccountId) -> Result<(), CommitError> {
+        self.store().remove(id).await?;
+        self.registry.forget(id);
+        Ok(())
+    }
+
+    /// How many accounts are live in this process.
+    pub fn live_count(&self) -> usize {
+        self.registry.live_count()
+    }
+
+    /// Octets of all tables in memory.
+    pub fn tables_octets(&self) -> usize {
+        self.registry.tables_octets()
+    }
+}
+
+/// A live account. Clones are handles on the same; an idle one costs little.
+#[derive(Clone)]
+pub struct Account {
+    handle: Handle<State>,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}
+
+impl Account {
+    /// How often a state is asked again after something was loaded for it.
+    const LOADS_MAX: usize = 16;
+
+    /// Which.
+    pub fn id(&self) -> AccountId {
+        self.handle.id()
+    }
+
+    /// The newest durable state that this process knows. Tables may be missing
+    /// in it: see [`Account::read`] and [`Account::with_table`].
+    pub fn snapshot(&self) -> Arc<State> {
+        self.handle.snapshot()
+    }
+
+    /// A state that shows at least what any writer had committed when this was
+    /// called: for login, SELECT, STATUS and NOOP.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn fresh(&self) -> Result<Arc<State>, Unavailable> {
+        self.handle.fresh().await
+    }
+
+    /// A state, not older than [`Account::snapshot`], that has these parts.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn with(&self, parts: Vec<Part>) -> Result<Arc<State>, Unavailable> {
+        self.handle.with(parts).await
+    }
+
+    /// A state, not older than [`Account::snapshot`], that has the table of
+    /// `mailbox`, if there is such a mailbox.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn with_table(&self, mailbox: MailboxId) -> Result<Arc<State>, Unavailable> {
+        self.with(vec![Part::Table(mailbox)]).await
+    }
+
+    /// Asks the newest state; what it needs for the answer is loaded. The state
+    /// that answered comes with the answer.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn read<T>(
+        &self,
+        mut ask: impl FnMut(&State) -> Result<T, Refusal>,
+    ) -> Result<(Arc<State>, T), ReadError> {
+        let mut state = self.snapshot();
+        for _ in 0..Self::LOADS_MAX {
+            match ask(&state) {
+                Ok(answer) => return Ok((state, answer)),
+                Err(Refusal::Needed(part)) => {
+                    let loaded = self.with(vec![part]).await;
+                    state = loaded.map_err(|_| ReadError::Unavailable)?;
+                }
+                Err(refusal) => return Err(ReadError::Refused(refusal)),
+            }
+        }
+        Err(ReadError::Unavailable)
+    }
+
+    /// Has the command decided and committed. When this returns it is durable and
+    /// [`Account::snapshot`] shows it. One that touches more rows than a commit
+    /// may hold goes on in several, and the outcomes are put together.
+    ///
+    /// Dropped, it may still be done, wholly or in part.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`]; `Refused` is never [`Refusal::Needed`].
+    pub async fn execute(&self, command: Command) -> Result<Outcome, ExecuteError<Refusal>> {
+        // Only these can leave a rest.
+        let mut again = match &command {
+            Command::Store { .. } | Command::Expunge { .. } | Command::Sweep => {
+                Some(command.clone())
+            }
+            _ => None,
+        };
+        let (mut outcome, mut rest) = self.handle.execute(command).await?;
+        while let (Some(command), Some(left)) = (&mut again, rest) {
+            narrow(command, left);
+            let (more, left) = self.handle.execute(command.clone()).await?;
+            outcome = joined(outcome, more);
+            rest = left;
+        }
+        Ok(outcome)
+    }
+
+    /// Returns when there is a state newer than `seen`, made here or elsewhere.
+    /// Cancel safe.
+    pub async fn newer_than(&self, seen: ModSeq) -> Arc<State> {
+        self.handle.newer_than(seen).await
+    }
+
+    /// Who was told of which messages as \Recent, for all sessions of the account
+    /// in this process. Hold it while a view moves, not while anything waits.
+    pub fn recent_marks(&self) -> MutexGuard<'_, RecentMarks> {
+        self.handle.marks().recent()
+    }
+
+    /// Has something filed that is no change: it rides on the next commit.
+    pub fn note(&self, note: Note) {
+        let mut notes = self.handle.marks().notes();
+        notes.retain(|kept| !is_same(kept, &note));
+        if notes.len() < AccountMarks::NOTES_MAX {
+            notes.push(note);
+        }
+    }
+}
+
+/// Whether the later note replaces the earlier.
+fn is_same(one: &Note, other: &Note) -> bool {
+    match (one, other) {
+        (Note::RecentTold { mailbox: a, .. }, Note::RecentTold { mailbox: b, .. }) => a == b,
+        (Note::LastPoll { device: a, .. }, Note::LastPoll { device: b, .. }) => a == b,
+        _ => false,
+    }
+}
+
+/// The same command for what is left of it.
+fn narrow(command: &mut Command, rest: Rest) {
+    let Rest::Uids(left) = rest else { return };
+    match command {
+        Command::Store { uids, .. } => *uids = left,
+        Command::Expunge { which, .. } => *which = Which::Uids(left),
+        _ => {}
+    }
+}
+
+/// The outcome of a command that was done in two steps.
+fn joined(first: Outcome, second: Outcome) -> Outcome {
+    fn both(mut one: UidSet, other: &UidSet) -> UidSet {
+        one.extend(other);
+        one
+    }
+    match (first, second) {
+        (
+            Outcome::Stored {
+                number,
+                changed,
+                unchanged,
+                modified,
+                missing,
+            },
+            Outcome::Stored {
+                number: number2,
+                changed: changed2,
+                unchanged: unchanged2,
+                modified: modified2,
+                missing: missing2,
+            },
+        ) => Outcome::Stored {
+            number: number2.or(number),
+            changed: both(changed, &changed2),
+            unchanged: both(unchanged, &unchanged2),
+            modified: both(modified, &modified2),
+            missing: both(missing, &missing2),
+        },
+        (
+            Outcome::Expunged { number, uids },
+            Outcome::Expunged {
+                number: number2,
+                uids: uids2,
+            },
+        ) => Outcome::Expunged {
+            number: number2.or(number),
+            uids: both(uids, &uids2),
+        },
+        (Outcome::Swept { purged }, Outcome::Swept { purged: more }) => Outcome::Swept {
+            purged: purged.saturating_add(more),
+        },
+        (_, second) => second,
+    }
+}
+
+/// What the sessions of one account share besides its state.
+#[derive(Debug, Default)]
+pub struct AccountMarks {
+    recent: Mutex<RecentMarks>,
+    notes: Mutex<Vec<Note>>,
+}
+
+impl AccountMarks {
+    /// Notes kept until the next commit; more are forgotten.
+    const NOTES_MAX: usize = 1_000;
+
+    fn recent(&self) -> MutexGuard<'_, RecentMarks> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Machine for State {
+    type Command = Command;
+    type Outcome = (Outcome, Option<Rest>);
+    type Refusal = Refusal;
+    type Changes = account::Changes;
+    type Part = Part;
+    type Marks = AccountMarks;
+
+    fn number(&self) -> ModSeq {
+        self.head()
+    }
+
+    fn weight(command: &Command) -> usize {
+        let set = |uids: &UidSet| uids.run_count() * 8;
+        match command {
+            Command::Append { messages, .. } => messages
+                .iter()
+                .map(|message| 128 + message.prefix.len())
+                .sum(),
+            Command::Store { uids, .. }
+            | Command::Copy { uids, .. }
+            | Command::Move { uids, .. }
+            | Command::Expunge {
+                which: Which::Uids(uids),
+                ..
+            } => set(uids),
+            Command::Collect { messages, .. } => messages.len() * 16,
+            _ => 64,
+        }
+    }
+
+    fn decide(&self, command: &Command, now: Timestamp) -> Decision<Self> {
+        match account::decide(self, command, now) {
+            Ok(decision) => Decision::Done {
+                changes: (!decision.changes.is_empty()).then_some(decision.changes),
+                outcome: (decision.outcome, decision.rest),
+            },
+            Err(Refusal::Needed(part)) => Decision::Needs(vec![part]),
+            Err(refusal) => Decision::Refused(refusal),
+        }
+    }
+
+    fn apply(&mut self, changes: &account::Changes) {
+        Self::apply(self, changes);
+    }
+
+    fn riders(&self, marks: &AccountMarks) -> Option<account::Changes> {
+        let mut notes = marks.recent().notes(self);
+        notes.append(&mut marks.notes());
+        let mut changes = account::Changes::default();
+        changes.note(notes);
+        (changes != account::Changes::default()).then_some(changes)
+    }
+
+    fn seal(&self, changes: &[account::Changes]) -> Sealed {
+        let mut all = account::Changes::default();
+        for changes in changes {
+            all.extend(changes.clone());
+        }
+        Sealed {
+            first: all.first().unwrap_or_default(),
+            last: all.last().unwrap_or_default(),
+            binds: all.binds().to_vec(),
+            releases: all.releases().to_vec(),
+            due: account::next_due(self),
+            payload: bytes::Bytes::new(),
+        }
+    }
+
+    fn binds(changes: &account::Changes) -> bool {
+        !changes.binds().is_empty()
+    }
+
+    fn open(id: AccountId, loaded: &Loaded) -> Result<Self, String> {
+        if loaded.head == ModSeq::ZERO {
+            Ok(Self::new(id))
+        } else {
+            Err("not readable yet".to_owned())
+        }
+    }
+
+    fn follow(&mut self, commits: &[Commit]) -> Result<(), String> {
+        if commits.is_empty() {
+            Ok(())
+        } else {
+            Err("not readable yet".to_owned())
+        }
+    }
+
+    fn sections(&self, _: &[Part]) -> Vec<SectionKey> {
+        Vec::new()
+    }
+
+    fn fill(&mut self, _: &[Part], _: &Loaded) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn has(&self, parts: &[Part]) -> bool {
+        parts.iter().all(|part| self.is_loaded(*part))
+    }
+
+    fn tables_octets(&self) -> usize {
+        0
+    }
+
+    fn unload(&mut self) {}
+
+    fn checkpoint(&self, _: ModSeq, _: bool) -> Result<Checkpoint, Vec<Part>> {
+        Err(Vec::new())
+    }
+}
