@@ -11,6 +11,7 @@ pub mod accounts;
 pub mod auth;
 pub mod env;
 pub mod limits;
+pub mod query;
 pub mod stream;
 
 pub use accounts::{Account, Accounts};

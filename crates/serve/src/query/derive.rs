@@ -1,0 +1,129 @@
+//! Derived rows: fetched in batches, made anew where they are missing.
+
+use super::octets::{blob_range, blob_size};
+use crate::stream::{Node, StreamError};
+use account::Row;
+use bytes::Bytes;
+use mime::Derived;
+use store::{BlobError, Store};
+use terms::BlobId;
+use tracing::warn;
+
+/// Messages above this are parsed beside the tasks.
+const BESIDE_OCTETS: usize = 64 << 10;
+
+/// The derived rows of these rows, in their order; an error for each message
+/// that has none and cannot be read.
+///
+/// # Errors
+/// The node has too much to do.
+pub(super) async fn derived_rows(
+    node: &Node,
+    store: &dyn Store,
+    rows: &[Row<'_>],
+) -> Result<Vec<Result<Bytes, BlobError>>, StreamError> {
+    let blobs: Vec<BlobId> = rows.iter().map(|row| row.blob).collect();
+    let kept = store.derived(&blobs).await.unwrap_or_else(|error| {
+        // A cache that does not answer is an empty one.
+        warn!(%error, "derived rows are made anew");
+        Vec::new()
+    });
+    let mut kept = kept.into_iter();
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let octets = kept.next().flatten();
+        let octets = octets.filter(|octets| is_of(octets, row));
+        found.push(match octets {
+            Some(octets) => Ok(octets),
+            None => make(node, store, row).await?,
+        });
+    }
+    Ok(found)
+}
+
+/// Whether the octets are a derived row of this version for this row.
+fn is_of(octets: &[u8], row: &Row<'_>) -> bool {
+    Derived::decode(octets).is_ok_and(|derived| derived.size == blob_size(row))
+}
+
+/// Makes the derived row from the blob and keeps it.
+async fn make(
+    node: &Node,
+    store: &dyn Store,
+    row: &Row<'_>,
+) -> Result<Result<Bytes, BlobError>, StreamError> {
+    let message = match whole_blob(node, store, row).await? {
+        Ok(message) => message,
+        Err(error) => return Ok(Err(error)),
+    };
+    let derived = compute(node, &message, mime::derive).await;
+    Ok(match derived {
+        Some(derived) => {
+            let derived = Bytes::from(derived);
+            store.put_derived(row.blob, derived.clone());
+            Ok(derived)
+        }
+        None => Err(BlobError::Failed("it cannot be parsed".to_owned())),
+    })
+}
+
+/// Octets in memory, counted as in flight while they are there.
+pub(super) struct Held {
+    octets: Bytes,
+    _held: crate::limits::OctetsHeld,
+}
+
+impl std::ops::Deref for Held {
+    type Target = Bytes;
+
+    fn deref(&self) -> &Bytes {
+        &self.octets
+    }
+}
+
+/// A blob as a whole.
+pub(super) async fn whole_blob(
+    node: &Node,
+    store: &dyn Store,
+    row: &Row<'_>,
+) -> Result<Result<Held, BlobError>, StreamError> {
+    held_range(node, store, row, 0..blob_size(row), 1).await
+}
+
+/// A range of a blob. `factor`: how many octets work on one of them takes.
+pub(super) async fn held_range(
+    node: &Node,
+    store: &dyn Store,
+    row: &Row<'_>,
+    range: std::ops::Range<u64>,
+    factor: u64,
+) -> Result<Result<Held, BlobError>, StreamError> {
+    let count = range.end.saturating_sub(range.start).saturating_mul(factor);
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let held = match node.octets.try_take(count) {
+        Some(held) => held,
+        None => node
+            .env
+            .timeout(node.limits.octets_wait, node.octets.take(count))
+            .await
+            .map_err(|_| StreamError::Crowded)?,
+    };
+    Ok(blob_range(store, row, range).await.map(|octets| Held {
+        octets,
+        _held: held,
+    }))
+}
+
+/// Runs work on octets, beside the tasks if it may take long; `None` if it
+/// panicked there.
+pub(super) async fn compute<T: Send + 'static>(
+    node: &Node,
+    octets: &Bytes,
+    work: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Option<T> {
+    if octets.len() <= BESIDE_OCTETS {
+        return Some(work(octets));
+    }
+    let octets = octets.clone();
+    node.env.compute(move || work(&octets)).await
+}

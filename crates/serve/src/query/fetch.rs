@@ -1,0 +1,376 @@
+//! FETCH: answers streamed through a bounded buffer. RFC 9051 §6.4.5.
+
+use super::derive::derived_rows;
+use super::octets::MessageOctets;
+use super::section::{
+    Value, binary_value, cut, is_whole, kept_fields, render, section_of, section_value,
+};
+use super::{BATCH_MESSAGES, Message};
+use crate::stream::{Stream, StreamError};
+use bytes::Bytes;
+use mime::Derived;
+use proto::imap::response::{fetch_item_name, flag_list, string};
+use proto::imap::write_date_time;
+use std::io::Write as _;
+use store::{BlobError, Store};
+use terms::{FetchItem, InternalDate, UidSet};
+use tracing::warn;
+
+/// Answers are handed to the stream when so much has gathered.
+const LINE_OCTETS: usize = 16 << 10;
+
+/// One FETCH of some items.
+pub struct Fetch<'a> {
+    /// Where the messages are.
+    pub store: &'a dyn Store,
+    /// What is asked for, macros resolved; for UID FETCH with UID among them.
+    pub items: &'a [FetchItem],
+}
+
+/// What came of a FETCH.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Messages of which some items are missing because they cannot be read:
+    /// the command ends with NO.
+    pub unreadable: UidSet,
+}
+
+impl Fetch<'_> {
+    /// Whether FETCH of these items sets \Seen. RFC 9051 §6.4.5.
+    pub fn sets_seen(items: &[FetchItem]) -> bool {
+        items.iter().any(|item| {
+            matches!(
+                item,
+                FetchItem::Body { peek: false, .. }
+                    | FetchItem::Binary { peek: false, .. }
+                    | FetchItem::Rfc822
+                    | FetchItem::Rfc822Text
+            )
+        })
+    }
+
+    /// Writes `* n FETCH (…)` for each message. Not cancel safe.
+    ///
+    /// # Errors
+    /// The connection is of no use any more: it has failed, the node has too much
+    /// to do, or a message could not be read on after its length was announced.
+    pub async fn run<'m>(
+        &self,
+        stream: &mut Stream,
+        messages: impl Iterator<Item = Message<'m>> + Send,
+    ) -> Result<Fetched, StreamError> {
+        let mut answer = Answer {
+            fetch: self,
+            stream,
+            line: Vec::with_capacity(LINE_OCTETS),
+            is_open: false,
+            unreadable: UidSet::new(),
+        };
+        let mut messages = messages.peekable();
+        if !self.items.iter().any(needs_derived) {
+            for message in messages {
+                answer.message(&message, None).await?;
+            }
+        } else {
+            while messages.peek().is_some() {
+                let batch: Vec<Message<'m>> = messages.by_ref().take(BATCH_MESSAGES).collect();
+                answer.batch(&batch).await?;
+                // A batch may have been computed without any wait.
+                tokio::task::yield_now().await;
+            }
+        }
+        answer.hand_over().await?;
+        Ok(Fetched {
+            unreadable: answer.unreadable,
+        })
+    }
+}
+
+/// Whether the derived row is needed for it.
+fn needs_derived(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::BinarySize(_)
+        | FetchItem::Binary { .. }
+        | FetchItem::BodyStructureShort
+        | FetchItem::BodyStructure
+        | FetchItem::Envelope
+        | FetchItem::Preview { .. } => true,
+        item => section_of(item).is_some_and(|(section, _)| !is_whole(&section)),
+    }
+}
+
+struct Answer<'a> {
+    fetch: &'a Fetch<'a>,
+    stream: &'a mut Stream,
+    /// What has been written and not handed to the stream.
+    line: Vec<u8>,
+    /// Whether the message's answer has begun.
+    is_open: bool,
+    unreadable: UidSet,
+}
+
+impl Answer<'_> {
+    async fn batch(&mut self, batch: &[Message<'_>]) -> Result<(), StreamError> {
+        let node = std::sync::Arc::clone(self.stream.node());
+        let rows: Vec<_> = batch.iter().map(|message| message.row).collect();
+        let derived = derived_rows(&node, self.fetch.store, &rows).await?;
+        for (message, octets) in batch.iter().zip(&derived) {
+            self.message(message, Some(octets)).await?;
+        }
+        Ok(())
+    }
+
+    /// One message, with its derived row where items need it.
+    async fn message(
+        &mut self,
+        message: &Message<'_>,
+        derived: Option<&Result<Bytes, BlobError>>,
+    ) -> Result<(), StreamError> {
+        let octets = derived.and_then(|derived| derived.as_ref().ok());
+        let decoded = octets.and_then(|octets| Derived::decode(octets).ok());
+        self.is_open = false;
+        for item in self.fetch.items {
+            if self.put_kept(message, item) {
+                continue;
+            }
+            if let Some(derived) = &decoded
+                && self.put_derived(message, item, derived)
+            {
+                continue;
+            }
+            let value = match (derived, &decoded) {
+                (Some(Err(error)), _) if needs_derived(item) => Err(error.clone()),
+                (_, decoded) => self.value(message, item, decoded.as_ref()).await?,
+            };
+            let written = match value {
+                Ok(value) => self.put_value(message, item, value).await?,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                warn!(uid = %message.row.uid, %error, "a message cannot be read");
+                self.unreadable.insert(message.row.uid);
+            }
+        }
+        if self.is_open {
+            self.line.extend_from_slice(b")\r\n");
+        }
+        if self.line.len() >= LINE_OCTETS {
+            self.hand_over().await?;
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&mut self) -> Result<(), StreamError> {
+        self.stream.send(&self.line).await?;
+        self.line.clear();
+        Ok(())
+    }
+
+    /// Writes an item's name and a blank.
+    fn begin(&mut self, message: &Message<'_>, item: &FetchItem) {
+        if self.is_open {
+            self.line.push(b' ');
+        } else {
+            // Writing to memory does not fail, here and below.
+            let _ = write!(self.line, "* {} FETCH (", message.number);
+            self.is_open = true;
+        }
+        fetch_item_name(&mut self.line, item);
+        self.line.push(b' ');
+    }
+
+    /// Items that the row knows.
+    fn put_kept(&mut self, message: &Message<'_>, item: &FetchItem) -> bool {
+        let row = &message.row;
+        match item {
+            FetchItem::EmailId
+            | FetchItem::Flags
+            | FetchItem::InternalDate
+            | FetchItem::ModSeq
+            | FetchItem::Rfc822Size
+            | FetchItem::SaveDate
+            | FetchItem::ThreadId
+            | FetchItem::Uid => self.begin(message, item),
+            _ => return false,
+        }
+        let _ = match item {
+            FetchItem::Uid => write!(self.line, "{}", row.uid),
+            FetchItem::Rfc822Size => write!(self.line, "{}", row.size),
+            FetchItem::ModSeq => write!(self.line, "({})", row.modseq),
+            FetchItem::EmailId => write!(self.line, "({})", message.email_id()),
+            FetchItem::Flags => {
+                let recent: &[&str] = if message.is_recent {
+                    &["\\Recent"]
+                } else {
+                    &[]
+                };
+                flag_list(&mut self.line, &message.flag_set(), recent);
+                Ok(())
+            }
+            FetchItem::InternalDate => {
+                write_date_time(&mut self.line, row.internal_date);
+                Ok(())
+            }
+            FetchItem::SaveDate => {
+                write_date_time(&mut self.line, InternalDate::utc(row.save_date));
+                Ok(())
+            }
+            // RFC 8474 §5.2: NIL where the server has no threads.
+            _ => {
+                self.line.extend_from_slice(b"NIL");
+                Ok(())
+            }
+        };
+        true
+    }
+
+    /// Items that the derived row knows.
+    fn put_derived(
+        &mut self,
+        message: &Message<'_>,
+        item: &FetchItem,
+        derived: &Derived<'_>,
+    ) -> bool {
+        let written = match item {
+            FetchItem::Envelope => derived.envelope,
+            FetchItem::BodyStructure => derived.bodystructure,
+            FetchItem::BodyStructureShort => derived.body,
+            FetchItem::Preview { .. } => {
+                self.begin(message, item);
+                string(&mut self.line, derived.preview.as_bytes());
+                return true;
+            }
+            item => {
+                let Some((section, partial)) = section_of(item) else {
+                    return false;
+                };
+                let Some(fields) = kept_fields(message, derived, &section) else {
+                    return false;
+                };
+                self.begin(message, item);
+                if let Value::Octets(fields) = cut(Value::Octets(fields), partial) {
+                    put_literal(&mut self.line, item, &fields);
+                }
+                return true;
+            }
+        };
+        let Some(written) = written else {
+            return false;
+        };
+        self.begin(message, item);
+        self.line.extend_from_slice(written);
+        true
+    }
+
+    /// Items that take the blob.
+    async fn value(
+        &self,
+        message: &Message<'_>,
+        item: &FetchItem,
+        derived: Option<&Derived<'_>>,
+    ) -> Result<Result<Value, BlobError>, StreamError> {
+        let (node, store, row) = (self.stream.node(), self.fetch.store, &message.row);
+        let section = section_of(item);
+        if let Some((section, partial)) = &section
+            && is_whole(section)
+        {
+            return Ok(Ok(cut(Value::Range(0..u64::from(row.size)), *partial)));
+        }
+        let Some(derived) = derived else {
+            return Ok(Err(BlobError::Damaged(row.blob)));
+        };
+        if let Some((section, partial)) = section {
+            let value = section_value(node, store, row, derived, &section).await?;
+            return Ok(value.map(|value| cut(value, partial)));
+        }
+        match item {
+            FetchItem::Binary { path, partial, .. } => {
+                let value = binary_value(node, store, row, derived, path).await?;
+                Ok(value.map(|value| cut(value, *partial)))
+            }
+            FetchItem::BinarySize(path) => {
+                let value = binary_value(node, store, row, derived, path).await?;
+                Ok(value.map(|value| {
+                    let size = match value {
+                        Value::Octets(octets) => octets.len() as u64,
+                        Value::Range(range) => range.end - range.start,
+                        Value::Nil | Value::Written(_) => 0,
+                    };
+                    Value::Written(size.to_string().into_bytes())
+                }))
+            }
+            item => render(node, store, row, derived, item).await,
+        }
+    }
+
+    /// Writes an item with its value.
+    async fn put_value(
+        &mut self,
+        message: &Message<'_>,
+        item: &FetchItem,
+        value: Value,
+    ) -> Result<Result<(), BlobError>, StreamError> {
+        let range = match value {
+            Value::Nil => {
+                self.begin(message, item);
+                self.line.extend_from_slice(b"NIL");
+                return Ok(Ok(()));
+            }
+            Value::Octets(octets) => {
+                self.begin(message, item);
+                put_literal(&mut self.line, item, &octets);
+                return Ok(Ok(()));
+            }
+            Value::Written(octets) => {
+                self.begin(message, item);
+                self.line.extend_from_slice(&octets);
+                return Ok(Ok(()));
+            }
+            Value::Range(range) => range,
+        };
+        let mut octets = MessageOctets::range(self.fetch.store, message.row, range);
+        let length = octets.remaining();
+        // Nothing is announced before it has been read once.
+        let first = match octets.verify().await {
+            Ok(()) => octets.next().await,
+            Err(error) => Err(error),
+        };
+        let first = match first {
+            Ok(first) => first.unwrap_or_default(),
+            Err(error) => return Ok(Err(error)),
+        };
+        self.begin(message, item);
+        let _ = write!(self.line, "{{{length}}}\r\n");
+        self.put_long(&first).await?;
+        loop {
+            match octets.next().await {
+                Ok(Some(piece)) => self.put_long(&piece).await?,
+                Ok(None) => return Ok(Ok(())),
+                Err(error) => {
+                    // The client waits for octets that will not come, and any
+                    // others would pass for the message.
+                    warn!(uid = %message.row.uid, %error, "a message cannot be read on");
+                    return Err(std::io::Error::other(error).into());
+                }
+            }
+        }
+    }
+
+    async fn put_long(&mut self, octets: &[u8]) -> Result<(), StreamError> {
+        if self.line.len() + octets.len() <= LINE_OCTETS {
+            self.line.extend_from_slice(octets);
+            return Ok(());
+        }
+        self.hand_over().await?;
+        self.stream.send(octets).await
+    }
+}
+
+/// A literal; `literal8` for a binary item that has NULs (RFC 3516 §4.2).
+fn put_literal(line: &mut Vec<u8>, item: &FetchItem, octets: &[u8]) {
+    if matches!(item, FetchItem::Binary { .. }) && octets.contains(&0) {
+        line.push(b'~');
+    }
+    let _ = write!(line, "{{{}}}\r\n", octets.len());
+    line.extend_from_slice(octets);
+}

@@ -1,0 +1,209 @@
+//! A message's octets: the row's prefix, then the blob.
+
+use account::Row;
+use bytes::Bytes;
+use std::ops::Range;
+use store::{BlobError, Store};
+
+/// Octets of a blob that are asked for at once while they are only looked at.
+const READ_OCTETS: u64 = 1 << 20;
+
+/// Octets that are held while a peer takes them.
+const SEND_OCTETS: u64 = 128 << 10;
+
+/// Octets of a blob, at once where the store has them ready.
+///
+/// # Errors
+/// See [`BlobError`]; a blob that is shorter than the range counts as damaged.
+pub(super) async fn blob_octets(
+    store: &dyn Store,
+    row: &Row<'_>,
+    range: Range<u64>,
+) -> Result<Bytes, BlobError> {
+    let wanted = range.end.saturating_sub(range.start);
+    if wanted == 0 {
+        return Ok(Bytes::new());
+    }
+    let octets = match store.blob_now(row.blob, range.clone()) {
+        Some(octets) => octets?,
+        None => store.blob(row.blob, range).await?,
+    };
+    if octets.len() as u64 == wanted {
+        Ok(octets)
+    } else {
+        Err(BlobError::Damaged(row.blob))
+    }
+}
+
+/// A longer range of a blob in one piece of memory, read in pieces.
+pub(super) async fn blob_range(
+    store: &dyn Store,
+    row: &Row<'_>,
+    range: Range<u64>,
+) -> Result<Bytes, BlobError> {
+    if range.end.saturating_sub(range.start) <= READ_OCTETS {
+        return blob_octets(store, row, range).await;
+    }
+    let mut whole = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let end = range.end.min(start + READ_OCTETS);
+        whole.extend_from_slice(&blob_octets(store, row, start..end).await?);
+        start = end;
+    }
+    Ok(whole.into())
+}
+
+/// Octets of the blob of a row.
+pub(super) fn blob_size(row: &Row<'_>) -> u64 {
+    u64::from(row.size).saturating_sub(row.prefix.len() as u64)
+}
+
+/// A range of a message's octets, to be sent in pieces.
+pub struct MessageOctets<'a> {
+    store: &'a dyn Store,
+    row: Row<'a>,
+    range: Range<u64>,
+}
+
+impl<'a> MessageOctets<'a> {
+    /// All of it.
+    pub fn new(store: &'a dyn Store, row: Row<'a>) -> Self {
+        Self::range(store, row, 0..u64::from(row.size))
+    }
+
+    /// A range of it, cut to its length.
+    pub fn range(store: &'a dyn Store, row: Row<'a>, range: Range<u64>) -> Self {
+        let end = range.end.min(u64::from(row.size));
+        let range = range.start.min(end)..end;
+        Self { store, row, range }
+    }
+
+    /// Octets that are still to come.
+    pub fn remaining(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    /// Makes sure that all of it can be read, so that its length can be
+    /// announced. Short ones are left to the first call of
+    /// [`MessageOctets::next`], which has to come before the announcement.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub async fn verify(&self) -> Result<(), BlobError> {
+        let mut start = self.range.start;
+        while self.remaining() > SEND_OCTETS && start < self.range.end {
+            let end = self.range.end.min(start + READ_OCTETS);
+            self.piece(start..end).await?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
+        if self.range.is_empty() {
+            return Ok(None);
+        }
+        let end = self.range.end.min(self.range.start + SEND_OCTETS);
+        let octets = self.piece(self.range.start..end).await?;
+        self.range.start = end;
+        Ok(Some(octets))
+    }
+
+    async fn piece(&self, range: Range<u64>) -> Result<Bytes, BlobError> {
+        let prefix = self.row.prefix;
+        let shift = prefix.len() as u64;
+        let of_blob = range.start.saturating_sub(shift)..range.end.saturating_sub(shift);
+        let blob = blob_octets(self.store, &self.row, of_blob).await?;
+        if range.start >= shift {
+            return Ok(blob);
+        }
+        let place = |at: u64| usize::try_from(at.min(shift)).unwrap_or(prefix.len());
+        let before = prefix.get(place(range.start)..place(range.end));
+        Ok([before.unwrap_or_default(), &blob].concat().into())
+    }
+}
+
+/// Finds how many octets of a message TOP sends: its header, the blank line and
+/// so many lines of its body. RFC 1939 §7.
+#[derive(Debug)]
+pub struct TopLength {
+    lines: u64,
+    in_body: bool,
+    /// Whether the line so far is empty.
+    blank: bool,
+    length: u64,
+}
+
+impl TopLength {
+    /// With so many lines of the body.
+    pub fn new(lines: u64) -> Self {
+        Self {
+            lines,
+            in_body: false,
+            blank: true,
+            length: 0,
+        }
+    }
+
+    /// Reads as much of the message as it takes; the length from its start.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub async fn of(mut self, mut message: MessageOctets<'_>) -> Result<u64, BlobError> {
+        while let Some(octets) = message.next().await? {
+            if self.look_at(&octets) {
+                break;
+            }
+        }
+        Ok(self.length)
+    }
+
+    /// Takes some more octets; whether the end has been found.
+    fn look_at(&mut self, octets: &[u8]) -> bool {
+        for &octet in octets {
+            if self.in_body && self.lines == 0 {
+                return true;
+            }
+            self.length += 1;
+            match octet {
+                b'\n' if self.in_body => self.lines -= 1,
+                b'\n' => {
+                    self.in_body = self.blank;
+                    self.blank = true;
+                }
+                b'\r' => {}
+                _ => self.blank = false,
+            }
+        }
+        self.in_body && self.lines == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn top_ends_after_its_lines() {
+        let message = b"A: b\r\nC: d\r\n\r\none\r\ntwo\r\nthree";
+        for (lines, expected) in [(0, 14), (1, 19), (2, 24), (3, 29), (u64::MAX, 29)] {
+            for size in [1, 3, 4_096] {
+                let mut top = TopLength::new(lines);
+                for piece in message.chunks(size) {
+                    if top.look_at(piece) {
+                        break;
+                    }
+                }
+                assert_eq!(top.length, expected, "{lines} lines in pieces of {size}");
+            }
+        }
+        let mut top = TopLength::new(5);
+        assert!(!top.look_at(b"A: no body\r\n"));
+        assert_eq!(top.length, 12);
+    }
+}

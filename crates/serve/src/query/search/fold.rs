@@ -1,0 +1,100 @@
+//! Texts in the form in which they are compared: normalised and without case.
+//! RFC 9051 §6.4.4 wants substrings that match whatever their case.
+
+use memchr::memmem;
+use unicode_normalization::UnicodeNormalization;
+
+/// A text to look for.
+#[derive(Clone, Debug)]
+pub(super) struct Needle {
+    folded: String,
+}
+
+impl Needle {
+    pub(super) fn new(text: &str) -> Self {
+        Self { folded: fold(text) }
+    }
+
+    /// Whether there is nothing to look for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.folded.is_empty()
+    }
+
+    /// Whether `text` has it, case and composition aside.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        let needle = self.folded.as_bytes();
+        if text.is_ascii() {
+            // Beyond ASCII nothing folds to ASCII alone.
+            return self.folded.is_ascii() && is_in_ascii(needle, text.as_bytes());
+        }
+        memmem::find(fold(text).as_bytes(), needle).is_some()
+    }
+}
+
+/// Looks in pieces that stay in the cache.
+fn is_in_ascii(needle: &[u8], text: &[u8]) -> bool {
+    const PIECE_OCTETS: usize = 16 << 10;
+    let finder = memmem::Finder::new(needle);
+    let mut folded = Vec::with_capacity(text.len().min(PIECE_OCTETS + needle.len()));
+    let mut start = 0;
+    loop {
+        let end = text.len().min(start + PIECE_OCTETS + needle.len());
+        let piece = text.get(start..end).unwrap_or_default();
+        folded.clear();
+        folded.extend(piece.iter().map(u8::to_ascii_lowercase));
+        if finder.find(&folded).is_some() {
+            return true;
+        }
+        if end == text.len() {
+            return false;
+        }
+        start += PIECE_OCTETS;
+    }
+}
+
+/// Compatibility forms made one, and simple case folding.
+fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.nfkd().flat_map(fold_char).nfkc().collect()
+}
+
+/// Lower case; the final sigma as the others.
+fn fold_char(character: char) -> impl Iterator<Item = char> {
+    let character = if character == 'ς' { 'σ' } else { character };
+    character.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_and_composition_do_not_matter() {
+        for (needle, text, expected) in [
+            ("hello", "Say HELLO.", true),
+            ("HELLO", "hell o", false),
+            ("", "", true),
+            ("grün", "GRÜN", true),
+            ("gru\u{308}n", "das Grün", true),
+            ("σας", "ΣΑΣ", true),
+            ("ﬁnd", "to find", true),
+            ("find", "to ﬁnd", true),
+            ("ü", "plain", false),
+            ("k", "\u{212a}", true),
+        ] {
+            let found = Needle::new(needle).is_in(text);
+            assert_eq!(found, expected, "{needle} in {text}");
+        }
+    }
+
+    #[test]
+    fn matches_across_pieces_are_found() {
+        for before in [16_380, 16_384, 40_000] {
+            let text = format!("{}Needle{}", "x".repeat(before), "y".repeat(20_000));
+            assert!(Needle::new("needle").is_in(&text));
+            assert!(!Needle::new("needles").is_in(&text));
+        }
+    }
+}

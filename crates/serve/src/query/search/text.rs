@@ -1,0 +1,139 @@
+//! Looking for texts in messages: in fields, and in decoded bodies.
+
+use super::fold::Needle;
+use crate::query::derive::{compute, held_range};
+use crate::stream::{Node, StreamError};
+use account::Row;
+use mime::{Derived, Fields, Part, TextPart, decode_text, decode_words, html_to_text, pick_fields};
+use std::ops::Range;
+use store::{BlobError, Store};
+
+/// How many octets decoding and folding one octet of text takes.
+const TEXT_FACTOR: u64 = 4;
+
+/// One message that is looked through.
+pub(super) struct Looked<'a> {
+    pub(super) node: &'a Node,
+    pub(super) store: &'a dyn Store,
+    pub(super) row: &'a Row<'a>,
+    pub(super) derived: &'a Derived<'a>,
+}
+
+/// Whether something was found; the inner error says that the message cannot be
+/// read.
+type Found = Result<Result<bool, BlobError>, StreamError>;
+
+/// Whether a field of that name has the text, by the derived row; `None` where
+/// that has not kept the field.
+pub(super) fn kept_field_has(
+    row: &Row<'_>,
+    derived: &Derived<'_>,
+    names: &[String],
+    needle: &Needle,
+) -> Option<bool> {
+    derived.has_fields(names).then(|| {
+        let mut fields = Vec::new();
+        pick_fields(row.prefix, names, false, &mut fields);
+        derived.pick_fields(names, &mut fields);
+        any_value_has(&fields, needle)
+    })
+}
+
+/// Whether any of these fields has the text in its value.
+fn any_value_has(fields: &[u8], needle: &Needle) -> bool {
+    Fields::new(fields).any(|field| needle.is_empty() || needle.is_in(&decode_words(field.value)))
+}
+
+/// Whether a header has the text in any of its fields, names included.
+fn header_has(header: &[u8], needle: &Needle) -> bool {
+    Fields::new(header).any(|field| {
+        let name = String::from_utf8_lossy(field.name);
+        let value = decode_words(field.value);
+        needle.is_in(&format!("{name}: {value}"))
+    })
+}
+
+impl Looked<'_> {
+    /// Whether a field of that name has the text, by the blob's header.
+    pub(super) async fn field_has(&self, names: &[String], needle: &Needle) -> Found {
+        let mut fields = Vec::new();
+        pick_fields(self.row.prefix, names, false, &mut fields);
+        if any_value_has(&fields, needle) {
+            return Ok(Ok(true));
+        }
+        let (names, needle) = (names.to_vec(), needle.clone());
+        let header = 0..self.derived.header_length;
+        self.look(header, move |header| {
+            let mut fields = Vec::new();
+            pick_fields(header, &names, false, &mut fields);
+            any_value_has(&fields, &needle)
+        })
+        .await
+    }
+
+    /// Whether the header or the body has the text. RFC 9051 §6.4.4, TEXT.
+    pub(super) async fn text_has(&self, needle: &Needle) -> Found {
+        if header_has(self.row.prefix, needle) {
+            return Ok(Ok(true));
+        }
+        let header = 0..self.derived.header_length;
+        let header = self.header_has(header, needle).await?;
+        if !matches!(header, Ok(false)) {
+            return Ok(header);
+        }
+        self.body_has(needle).await
+    }
+
+    /// Whether the body has the text: the texts in it, decoded, and the headers
+    /// of the messages and parts in it.
+    pub(super) async fn body_has(&self, needle: &Needle) -> Found {
+        let parts = self.derived.parts();
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                let header = self.header_has(part.header.clone(), needle).await?;
+                if !matches!(header, Ok(false)) {
+                    return Ok(header);
+                }
+            }
+            let body = self.part_has(part, needle).await?;
+            if !matches!(body, Ok(false)) {
+                return Ok(body);
+            }
+        }
+        Ok(Ok(false))
+    }
+
+    async fn header_has(&self, range: Range<u64>, needle: &Needle) -> Found {
+        let needle = needle.clone();
+        self.look(range, move |header| header_has(header, &needle))
+            .await
+    }
+
+    async fn part_has(&self, part: &Part, needle: &Needle) -> Found {
+        let Some(TextPart { is_html, charset }) = part.text.clone() else {
+            return Ok(Ok(false));
+        };
+        let (needle, encoding) = (needle.clone(), part.encoding);
+        self.look(part.body.clone(), move |body| {
+            let text = decode_text(body, encoding, &charset);
+            // What HTML shows may be written otherwise: entities, tags in words.
+            needle.is_in(&text) || is_html && needle.is_in(&html_to_text(&text))
+        })
+        .await
+    }
+
+    /// Looks at a range of the blob, beside the tasks if it is long.
+    async fn look(
+        &self,
+        range: Range<u64>,
+        work: impl FnOnce(&[u8]) -> bool + Send + 'static,
+    ) -> Found {
+        let held = held_range(self.node, self.store, self.row, range, TEXT_FACTOR).await?;
+        let octets = match held {
+            Ok(octets) => octets,
+            Err(error) => return Ok(Err(error)),
+        };
+        let found = compute(self.node, &octets, work).await;
+        Ok(found.ok_or_else(|| BlobError::Failed("it cannot be decoded".to_owned())))
+    }
+}
