@@ -75,7 +75,7 @@ impl ExpungedPart {
     const BATCHES_MAX: usize = 256;
     const OCTETS_MAX: usize = 128 << 10;
 
-    fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         self.batches.iter().map(batch_weight).sum()
     }
 

@@ -13,6 +13,7 @@
 
 mod apply;
 mod changes;
+mod codec;
 mod command;
 mod decide;
 mod device;
@@ -21,6 +22,7 @@ mod email_set;
 mod expunge_log;
 mod expunged;
 mod fold;
+mod load;
 mod mailbox;
 mod maildrop;
 mod numbering;
@@ -42,6 +44,8 @@ pub use due::next_due;
 pub use email_set::EmailSet;
 pub use expunge_log::ExpungeLog;
 pub use expunged::{Batch, Cause, Expunged};
+pub use fold::{Fold, FoldKind};
+pub use load::{LoadError, Scope, Stored, StoredSection};
 pub use mailbox::{Counts, Mailbox, SpecialUses};
 pub use maildrop::{DropEntry, DropWindow, Maildrop, is_unique_id};
 pub use outcome::{Decision, Outcome, Part, Refusal, Rest};

@@ -179,7 +179,7 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
     pub(crate) fn range_from<'a, Q: Ord + ?Sized>(
         &'a self,
         key: &Q,
-    ) -> impl Iterator<Item = (&'a K, &'a V)> + 'a
+    ) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V, Q>
     where
         K: Borrow<Q>,
     {

@@ -263,11 +263,6 @@ impl Columns {
         &self.uids
     }
 
-    /// The emails' numbers, in the order of the rows.
-    pub(crate) fn emails(&self) -> &[EmailNumber] {
-        &self.emails
-    }
-
     /// The mod-sequences, in the order of the rows.
     pub(crate) fn modseqs(&self) -> &[ModSeq] {
         &self.modseqs

@@ -269,7 +269,7 @@ impl State {
 }
 
 impl Root {
-    fn new(account: AccountId) -> Self {
+    pub(crate) fn new(account: AccountId) -> Self {
         Self {
             account,
             head: ModSeq::ZERO,
