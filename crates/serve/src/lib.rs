@@ -11,6 +11,8 @@ pub mod accounts;
 pub mod auth;
 pub mod env;
 pub mod limits;
+pub mod lmtp;
+pub mod pop3;
 pub mod query;
 pub mod stream;
 

@@ -1,0 +1,157 @@
+//! A stored message is bound by the accounts that it is for.
+
+use super::body::{Stored, Trouble};
+use super::recipient::Recipient;
+use crate::accounts::ExecuteError;
+use crate::env::Env;
+use crate::stream::Peer;
+use account::{Command, MailboxRef, NewMessage, Refusal, Source};
+use futures::future::join_all;
+use proto::smtp::{EnhancedCode, Reply, ReversePath};
+use proto::wire::BodyChanges;
+use std::collections::BTreeMap;
+use terms::{AccountId, MailboxName};
+use tracing::info;
+
+/// A message whose text is whole, and whom it is for.
+pub(super) struct Letter {
+    pub(super) stored: Result<Stored, Trouble>,
+    pub(super) peer: Peer,
+    pub(super) env: Env,
+    pub(super) reverse_path: ReversePath,
+    pub(super) internationalised: bool,
+    pub(super) changes: BodyChanges,
+    pub(super) recipients: Vec<Recipient>,
+}
+
+/// Has every account bind the message, all at once, and answers each recipient in
+/// the order of RCPT. RFC 2033 §4.2. A reply is positive only when the message
+/// is durable for that recipient.
+pub(super) async fn deliver(letter: Letter) -> Vec<Reply> {
+    let started = letter.env.monotonic();
+    let replies = match letter.stored {
+        Ok(stored) => bind(&letter, stored).await,
+        Err(trouble) => vec![trouble.reply(); letter.recipients.len()],
+    };
+    let millis = (letter.env.monotonic() - started).as_millis();
+    let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+    for (recipient, reply) in letter.recipients.iter().zip(&replies) {
+        info!(
+            protocol = "lmtp",
+            peer = %letter.peer,
+            from = %letter.reverse_path,
+            to = %recipient.address,
+            blob = letter.stored.ok().map(|stored| tracing::field::display(stored.blob)),
+            octets = letter.stored.ok().map(|stored| stored.octets),
+            bare_lfs = letter.changes.bare_lfs,
+            nuls = letter.changes.nuls,
+            code = reply.code,
+            millis,
+            "delivery"
+        );
+    }
+    replies
+}
+
+async fn bind(letter: &Letter, stored: Stored) -> Vec<Reply> {
+    // Several recipients may be one account: its commands follow each other,
+    // those of different accounts do not wait.
+    let mut accounts: BTreeMap<AccountId, Vec<usize>> = BTreeMap::new();
+    for (index, recipient) in letter.recipients.iter().enumerate() {
+        accounts
+            .entry(recipient.account.id())
+            .or_default()
+            .push(index);
+    }
+    let bound = accounts.into_values().map(|indexes| async move {
+        let mut bound = Vec::new();
+        let mut replies = Vec::new();
+        for index in indexes {
+            if let Some(recipient) = letter.recipients.get(index) {
+                replies.push((index, one(letter, stored, recipient, &mut bound).await));
+            }
+        }
+        replies
+    });
+    let mut replies: Vec<_> = join_all(bound).await.into_iter().flatten().collect();
+    replies.sort_unstable_by_key(|(index, _)| *index);
+    replies.into_iter().map(|(_, reply)| reply).collect()
+}
+
+/// Adds the message for one recipient. `bound` says where in this account it
+/// lies already: who is reached by two names gets it once.
+async fn one(
+    letter: &Letter,
+    stored: Stored,
+    recipient: &Recipient,
+    bound: &mut Vec<MailboxName>,
+) -> Reply {
+    let named = recipient.folder.clone();
+    for mailbox in named.into_iter().chain([MailboxName::inbox()]) {
+        if bound.contains(&mailbox) {
+            return delivered(recipient, stored);
+        }
+        let message = new_message(letter, stored, recipient, !bound.is_empty());
+        let command = Command::Append {
+            mailbox: MailboxRef::Name(mailbox.clone()),
+            create: false,
+            messages: vec![message],
+            source: Source::Delivery,
+        };
+        match recipient.account.execute(command).await {
+            Ok(_) => {
+                bound.push(mailbox);
+                return delivered(recipient, stored);
+            }
+            // The folder has gone since RCPT.
+            Err(ExecuteError::Refused(Refusal::NoSuchMailbox)) if !mailbox.is_inbox() => {}
+            Err(error) => return refused(error),
+        }
+    }
+    Trouble::Failed.reply()
+}
+
+fn new_message(letter: &Letter, stored: Stored, recipient: &Recipient, shared: bool) -> NewMessage {
+    let prefix = format!("Delivered-To: {}\r\n", recipient.address).into_bytes();
+    let prefix_octets = u32::try_from(prefix.len()).unwrap_or(u32::MAX);
+    NewMessage {
+        prefix,
+        lacks_final_crlf: stored.lacks_final_crlf,
+        internationalised: letter.internationalised,
+        shared,
+        ..NewMessage::new(stored.blob, stored.octets.saturating_add(prefix_octets))
+    }
+}
+
+fn delivered(recipient: &Recipient, stored: Stored) -> Reply {
+    Reply::new(
+        250,
+        EnhancedCode(2, 0, 0),
+        format!("stored for <{}> as {}", recipient.address, stored.blob),
+    )
+}
+
+fn refused(error: ExecuteError<Refusal>) -> Reply {
+    match error {
+        ExecuteError::Refused(Refusal::OverQuota) => over_quota(),
+        ExecuteError::Refused(Refusal::NoAccount) => super::recipient::unknown_user(),
+        ExecuteError::Refused(Refusal::TooMany(_) | Refusal::Exhausted) => {
+            Reply::new(452, EnhancedCode(4, 2, 2), "the mailbox is full")
+        }
+        ExecuteError::Full => Trouble::Full.reply(),
+        ExecuteError::Refused(refusal) => {
+            tracing::error!(%refusal, "a delivery was refused");
+            Trouble::Failed.reply()
+        }
+        ExecuteError::Damaged | ExecuteError::Unavailable => Reply::new(
+            451,
+            EnhancedCode(4, 2, 0),
+            "the mailbox is not available, try later",
+        ),
+    }
+}
+
+/// Temporary: whoever reads their mail makes room.
+pub(super) fn over_quota() -> Reply {
+    Reply::new(452, EnhancedCode(4, 2, 2), "the mailbox is over quota")
+}
