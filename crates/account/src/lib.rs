@@ -17,6 +17,7 @@ mod codec;
 mod command;
 mod decide;
 mod device;
+pub mod directory;
 mod due;
 mod email_set;
 mod expunge_log;
