@@ -5,7 +5,7 @@ use super::octets::MessageOctets;
 use super::section::{
     Value, binary_value, cut, is_whole, kept_fields, render, section_of, section_value,
 };
-use super::{BATCH_MESSAGES, Message};
+use super::{BATCH_MESSAGES, Message, Messages};
 use crate::stream::{Stream, StreamError};
 use bytes::Bytes;
 use mime::Derived;
@@ -57,7 +57,7 @@ impl Fetch<'_> {
     pub async fn run<'m>(
         &self,
         stream: &mut Stream,
-        messages: impl Iterator<Item = Message<'m>> + Send,
+        messages: Messages<'m>,
     ) -> Result<Fetched, StreamError> {
         let mut answer = Answer {
             fetch: self,

@@ -57,5 +57,9 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Messages in any order, lazily. Boxed, so that the futures that walk them can
+/// move between threads whatever closures made them.
+pub type Messages<'a> = Box<dyn Iterator<Item = Message<'a>> + Send + 'a>;
+
 /// Messages whose derived rows are fetched together.
 const BATCH_MESSAGES: usize = 128;

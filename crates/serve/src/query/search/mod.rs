@@ -8,7 +8,7 @@ mod plan;
 mod text;
 
 use super::derive::derived_rows;
-use super::{BATCH_MESSAGES, Message};
+use super::{BATCH_MESSAGES, Message, Messages};
 use crate::stream::{Node, StreamError};
 use futures::future::BoxFuture;
 use mime::Derived;
@@ -54,7 +54,7 @@ impl Search<'_> {
     pub async fn run<'m>(
         &self,
         key: &SearchKey,
-        messages: impl Iterator<Item = Message<'m>> + Send,
+        messages: Messages<'m>,
     ) -> Result<Searched, StreamError> {
         let resolve = Resolve {
             last_number: self.last_number,
