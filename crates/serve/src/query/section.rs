@@ -1,7 +1,8 @@
 //! BODY[…] and its kin: what goes out as a literal.
 
 use super::Message;
-use super::derive::{compute, held_range, whole_blob};
+use super::derive::{compute, held_range};
+use super::octets::blob_size;
 use crate::stream::{Node, StreamError};
 use account::Row;
 use mime::{Derived, Located, TransferEncoding, locate, pick_fields};
@@ -192,19 +193,16 @@ pub(super) async fn render(
     derived: &Derived<'_>,
     item: &FetchItem,
 ) -> Result<Result<Value, BlobError>, StreamError> {
-    let (message, render): (_, fn(&[u8]) -> Vec<u8>) = match item {
-        FetchItem::Envelope => (
-            held_range(node, store, row, 0..derived.header_length, 2).await?,
-            mime::render_envelope,
-        ),
-        FetchItem::BodyStructure => (whole_blob(node, store, row).await?, |message| {
-            mime::render_bodystructure(message, true)
-        }),
-        _ => (whole_blob(node, store, row).await?, |message| {
-            mime::render_bodystructure(message, false)
-        }),
+    let range = match item {
+        FetchItem::Envelope => 0..derived.header_length,
+        _ => 0..blob_size(row),
     };
-    let message = match message {
+    let render = match item {
+        FetchItem::Envelope => mime::render_envelope,
+        FetchItem::BodyStructure => |message: &[u8]| mime::render_bodystructure(message, true),
+        _ => |message: &[u8]| mime::render_bodystructure(message, false),
+    };
+    let message = match held_range(node, store, row, range, 2).await? {
         Ok(message) => message,
         Err(error) => return Ok(Err(error)),
     };
