@@ -10,6 +10,7 @@
 pub mod accounts;
 pub mod auth;
 pub mod env;
+pub mod imap;
 pub mod limits;
 pub mod lmtp;
 pub mod pop3;

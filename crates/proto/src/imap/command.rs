@@ -63,7 +63,7 @@ pub enum CommandBody {
     Authenticate {
         /// The mechanism, in capitals.
         mechanism: String,
-        /// The initial response, decoded. RFC 4959 §3.
+        /// The initial response as it stood there: base64, or `=`. RFC 4959 §3.
         initial: Option<Vec<u8>>,
     },
     /// CAPABILITY

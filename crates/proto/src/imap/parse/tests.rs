@@ -750,12 +750,11 @@ fn authentication() {
         initial: initial.map(<[u8]>::to_vec),
     };
     assert!(body("AUTHENTICATE plain") == authenticate(None));
-    assert!(body("AUTHENTICATE PLAIN =") == authenticate(Some(b"")));
-    assert!(body("AUTHENTICATE PLAIN AGEAYg==") == authenticate(Some(b"\0a\0b")));
+    assert!(body("AUTHENTICATE PLAIN =") == authenticate(Some(b"=")));
+    assert!(body("AUTHENTICATE PLAIN AGEAYg==") == authenticate(Some(b"AGEAYg==")));
     for wrong in [
         "AUTHENTICATE",
         "AUTHENTICATE PLAIN ",
-        "AUTHENTICATE PLAIN AGEAYg",
         "AUTHENTICATE PLAIN a b",
     ] {
         assert!(parse(&format!("a {wrong}")).is_err(), "{wrong}");

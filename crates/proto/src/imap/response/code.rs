@@ -25,6 +25,8 @@ pub enum Code {
     Capability(Vec<&'static str>),
     /// CLIENTBUG
     ClientBug,
+    /// CLOSED (RFC 9051 §7.1)
+    Closed,
     /// CONTACTADMIN
     ContactAdmin,
     /// COPYUID: the source's identifiers and the copies', in the same order.
@@ -116,6 +118,7 @@ impl Code {
             Self::Cannot => "CANNOT",
             Self::Capability(_) => "CAPABILITY",
             Self::ClientBug => "CLIENTBUG",
+            Self::Closed => "CLOSED",
             Self::ContactAdmin => "CONTACTADMIN",
             Self::CopyUid(..) => "COPYUID",
             Self::Corruption => "CORRUPTION",

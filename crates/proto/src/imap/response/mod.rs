@@ -193,9 +193,14 @@ pub fn mailbox_status(
 pub fn search(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
     put(out, "* SEARCH");
     for number in numbers {
-        let _ = write!(out, " {number}");
+        search_number(out, number);
     }
     put(out, "\r\n");
+}
+
+/// Writes one more number of a `* SEARCH` that is written in parts.
+pub fn search_number(out: &mut Vec<u8>, number: u32) {
+    let _ = write!(out, " {number}");
 }
 
 /// Writes `* NAMESPACE (("" "/")) NIL NIL`: own mailboxes only. RFC 2342 §5.

@@ -1,0 +1,45 @@
+//! What the server announces.
+
+/// In every state. docs/RFCS.md lists each.
+const ALWAYS: [&str; 11] = [
+    "IMAP4rev1",
+    "LITERAL+",
+    "SASL-IR",
+    "ID",
+    "ENABLE",
+    "IDLE",
+    "NAMESPACE",
+    "UIDPLUS",
+    "MOVE",
+    "UNSELECT",
+    "CHILDREN",
+];
+
+/// What is announced to a session. RFC 3501 §6.1.1.
+pub(super) fn capabilities(login: Login) -> Vec<&'static str> {
+    let mut names = ALWAYS.to_vec();
+    match login {
+        Login::Done => names.retain(|&name| name != "SASL-IR"),
+        Login::Open { start_tls, clear } => {
+            if start_tls {
+                names.push("STARTTLS");
+            }
+            names.push(if clear { "AUTH=PLAIN" } else { "LOGINDISABLED" });
+        }
+    }
+    names
+}
+
+/// How far a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Login {
+    /// Somebody is logged in.
+    Done,
+    /// Nobody is.
+    Open {
+        /// STARTTLS is possible.
+        start_tls: bool,
+        /// A password may come: over TLS, or the listener allows it without.
+        clear: bool,
+    },
+}

@@ -1,0 +1,104 @@
+//! COPY and MOVE, with their UID forms.
+
+use super::reply::{Reply, Tell};
+use super::session::emit;
+use super::user::{Done, User, existing};
+use crate::stream::Stream;
+use account::{Command, MailboxRef, Outcome};
+use proto::imap::Mailbox;
+use proto::imap::response::{self, Code, Status};
+use terms::{SequenceSet, UidSet};
+
+impl User {
+    /// RFC 3501 §6.4.7: all or nothing.
+    pub(super) async fn copy(&mut self, uid: bool, set: &SequenceSet, to: Mailbox) -> Done {
+        let (uids, to) = match self.source(uid, set, to).await {
+            Ok(source) => source,
+            Err(reply) => return Ok(reply),
+        };
+        let Some(selected) = &self.selected else {
+            return Ok(Self::nothing_selected());
+        };
+        let from = selected.mailbox();
+        match self.transfer(Command::Copy { from, uids, to }).await {
+            // RFC 4315 §3
+            Ok(Some(code)) => Ok(Reply::ok("copied").with(code)),
+            Ok(None) => Ok(Reply::ok("there was nothing to copy")),
+            Err(reply) => Ok(reply),
+        }
+    }
+
+    /// RFC 6851 §3.1: COPYUID is told before the expunges.
+    pub(super) async fn r#move(
+        &mut self,
+        stream: &mut Stream,
+        uid: bool,
+        set: &SequenceSet,
+        to: Mailbox,
+    ) -> Done {
+        let (uids, to) = match self.source(uid, set, to).await {
+            Ok(source) => source,
+            Err(reply) => return Ok(reply),
+        };
+        let Some(selected) = &self.selected else {
+            return Ok(Self::nothing_selected());
+        };
+        if let Some(reply) = selected.locked() {
+            return Ok(reply);
+        }
+        let from = selected.mailbox();
+        match self.transfer(Command::Move { from, uids, to }).await {
+            Ok(Some(code)) => {
+                emit(stream, |out| {
+                    response::status(out, "*", Status::Ok, Some(&code), "moved")
+                });
+                Ok(Reply::ok("moved"))
+            }
+            Ok(None) => Ok(Reply::ok("there was nothing to move")),
+            Err(reply) => Ok(reply),
+        }
+    }
+
+    /// What is to be copied, and where to.
+    async fn source(
+        &self,
+        uid: bool,
+        set: &SequenceSet,
+        to: Mailbox,
+    ) -> Result<(UidSet, MailboxRef), Reply> {
+        let Some(selected) = &self.selected else {
+            return Err(Self::nothing_selected());
+        };
+        let uids = selected.resolve(set, uid)?;
+        let to = existing(to).map_err(Reply::or_try_create)?;
+        if selected.gone {
+            return Err(Reply::gone());
+        }
+        if !uid {
+            let state = self.account.with_table(selected.mailbox()).await?;
+            if state.mailbox(selected.mailbox()).is_none() {
+                return Err(Reply::gone());
+            }
+            let ghosts = selected.view.ghosts(&state).unwrap_or_default();
+            if !ghosts.intersection(&uids).is_empty() {
+                // RFC 2180 §4.4.1: nothing is copied, and the expunges are told.
+                let text = "some of the messages have been expunged";
+                return Err(Reply::no(Code::ExpungeIssued, text).telling(Tell::All));
+            }
+        }
+        Ok((uids, MailboxRef::Name(to)))
+    }
+
+    async fn transfer(&self, command: Command) -> Result<Option<Code>, Reply> {
+        let outcome = self.account.execute(command).await;
+        match outcome.map_err(|error| Reply::from(error).or_try_create())? {
+            Outcome::Copied {
+                uid_validity,
+                source,
+                target,
+                ..
+            } if !source.is_empty() => Ok(Some(Code::CopyUid(uid_validity, source, target))),
+            _ => Ok(None),
+        }
+    }
+}

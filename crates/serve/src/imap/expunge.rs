@@ -1,0 +1,61 @@
+//! EXPUNGE and UID EXPUNGE.
+
+use super::reply::Reply;
+use super::store::parts;
+use super::user::{Done, User};
+use account::{COMMIT_ROWS_MAX, Cause, Command, Which};
+use terms::{MailboxId, SequenceSet, SystemFlag, Uid, UidSet};
+
+impl User {
+    /// RFC 3501 §6.4.3; with a set, RFC 4315 §2.1. The session is told at the
+    /// command's end.
+    pub(super) async fn expunge(&mut self, set: Option<&SequenceSet>) -> Done {
+        let Some(selected) = &self.selected else {
+            return Ok(Self::nothing_selected());
+        };
+        if let Some(reply) = selected.locked() {
+            return Ok(reply);
+        }
+        let last = selected.view.last_uid().map(Uid::value);
+        let only = set.map(|set| set.resolve(last));
+        match self.expunge_deleted(selected.mailbox(), only).await {
+            Ok(()) => Ok(Reply::ok("expunged")),
+            Err(reply) => Ok(reply),
+        }
+    }
+
+    /// Takes out what has \Deleted, of `only` or of all, 10,000 messages in a
+    /// change.
+    pub(super) async fn expunge_deleted(
+        &self,
+        mailbox: MailboxId,
+        only: Option<UidSet>,
+    ) -> Result<(), Reply> {
+        let state = self.account.with_table(mailbox).await?;
+        if state.mailbox(mailbox).is_none() {
+            return Err(Reply::gone());
+        }
+        let deleted: UidSet = match state.table(mailbox) {
+            Ok(table) => table
+                .rows()
+                .filter(|row| row.flags.has(SystemFlag::Deleted))
+                .map(|row| row.uid)
+                .collect(),
+            Err(_) => UidSet::new(),
+        };
+        let deleted = match only {
+            Some(only) => deleted.intersection(&only),
+            None => deleted,
+        };
+        for part in parts(&deleted, COMMIT_ROWS_MAX) {
+            let command = Command::Expunge {
+                mailbox,
+                which: Which::Uids(part),
+                deleted_only: true,
+                cause: Cause::Expunge,
+            };
+            self.account.execute(command).await?;
+        }
+        Ok(())
+    }
+}

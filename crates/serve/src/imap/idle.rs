@@ -1,0 +1,69 @@
+//! IDLE.
+
+use super::reply::{Reply, Tell};
+use super::session::{Got, Session, Step};
+use crate::stream::Filled;
+use futures::future::{Either, select};
+use proto::imap::Tag;
+use proto::imap::response::Status;
+use std::pin::pin;
+use std::time::Duration;
+
+/// Longest line that is awaited: DONE, and some room for what is none.
+const LINE_OCTETS_MAX: u32 = 1_000;
+
+/// A word is said so often, so that boxes in between which forget silent
+/// connections do not, and a peer that has gone is found.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
+
+/// RFC 2177 §3: news is pushed at once, until the client says DONE. There is no
+/// limit of its own to how long that takes.
+pub(super) async fn idle(session: &mut Session, tag: &Tag) -> Step {
+    session.continue_req("idling");
+    session.reader.expect_line(LINE_OCTETS_MAX);
+    loop {
+        match session.next_event() {
+            Some(Got::Line(line)) if line.eq_ignore_ascii_case(b"DONE") => {
+                session.finish(tag, Reply::ok("done")).await?;
+                return Ok(None);
+            }
+            Some(Got::Close) => {
+                session.untagged(Status::Bye, None, "too much to read");
+                return Ok(Some(super::session::End::Abuse));
+            }
+            Some(_) => {
+                session.finish(tag, Reply::bad("DONE was expected")).await?;
+                return Ok(None);
+            }
+            None => {}
+        }
+        let Some(user) = &mut session.user else {
+            return Ok(None);
+        };
+        // Taken before looking, so that nothing falls between.
+        let seen = user.account.snapshot().head();
+        user.tell(&mut session.stream, Tell::All).await?;
+        let filled = if user
+            .selected
+            .as_ref()
+            .is_some_and(|selected| !selected.gone)
+        {
+            let newer = pin!(user.account.newer_than(seen));
+            // Both are cancel safe.
+            match select(pin!(session.stream.fill(KEEP_ALIVE)), newer).await {
+                Either::Left((filled, _)) => filled?,
+                Either::Right(_) => continue,
+            }
+        } else {
+            session.stream.fill(KEEP_ALIVE).await?
+        };
+        match filled {
+            Filled::TimedOut => session.untagged(Status::Ok, None, "still here"),
+            filled => {
+                if let Some(end) = session.ended(filled) {
+                    return Ok(Some(end));
+                }
+            }
+        }
+    }
+}

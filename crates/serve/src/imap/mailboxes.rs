@@ -1,0 +1,61 @@
+//! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
+
+use super::reply::Reply;
+use super::user::{Done, User, existing, new_name};
+use account::{Command, SpecialUses};
+use proto::imap::Mailbox;
+
+impl User {
+    /// RFC 3501 §6.3.3. Superior names come into being as levels.
+    pub(super) async fn create(&mut self, mailbox: Mailbox) -> Done {
+        let name = match new_name(mailbox) {
+            Ok(name) => name,
+            Err(reply) => return Ok(reply),
+        };
+        let special_uses = SpecialUses::NONE;
+        self.ask(Command::CreateMailbox { name, special_uses }, "created")
+            .await
+    }
+
+    /// RFC 3501 §6.3.4
+    pub(super) async fn delete(&mut self, mailbox: Mailbox) -> Done {
+        match existing(mailbox) {
+            Ok(name) => self.ask(Command::DeleteMailbox { name }, "deleted").await,
+            Err(reply) => Ok(reply),
+        }
+    }
+
+    /// RFC 3501 §6.3.5
+    pub(super) async fn rename(&mut self, from: Mailbox, to: Mailbox) -> Done {
+        match existing(from).and_then(|from| Ok((from, new_name(to)?))) {
+            Ok((from, to)) => {
+                self.ask(Command::RenameMailbox { from, to }, "renamed")
+                    .await
+            }
+            Err(reply) => Ok(reply),
+        }
+    }
+
+    /// RFC 3501 §6.3.6, §6.3.7: the name alone counts, whether or not there is
+    /// such a mailbox.
+    pub(super) async fn subscribe(&mut self, mailbox: Mailbox, subscribed: bool) -> Done {
+        let name = match new_name(mailbox) {
+            Ok(name) => name,
+            Err(reply) => return Ok(reply),
+        };
+        let text = if subscribed {
+            "subscribed"
+        } else {
+            "unsubscribed"
+        };
+        self.ask(Command::Subscribe { name, subscribed }, text)
+            .await
+    }
+
+    async fn ask(&mut self, command: Command, done: &'static str) -> Done {
+        match self.account.execute(command).await {
+            Ok(_) => Ok(Reply::ok(done)),
+            Err(error) => Ok(error.into()),
+        }
+    }
+}

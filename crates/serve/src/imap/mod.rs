@@ -1,0 +1,95 @@
+//! IMAP: mailboxes for any number of programs at once. RFC 3501, with the
+//! extensions that `capability` announces.
+//!
+//! A session is a small loop over [`proto::imap::CommandReader`]. Each command
+//! has its own file and runs in a boxed future that is dropped at its end, so that
+//! an idle session holds next to nothing. What a session knows of its mailbox
+//! stands in an [`account::View`]: numbers move only when it may be told.
+//!
+//! What must stay true: a tagged OK leaves after what it stands for is durable;
+//! an expunge is told only where RFC 3501 §7.4.1 allows it; what was sent before
+//! a TLS handshake is never seen after it; an answer that has begun is finished
+//! or the connection is closed.
+
+mod append;
+mod capability;
+mod copy;
+mod expunge;
+mod fetch;
+mod idle;
+mod list;
+mod login;
+mod mailboxes;
+mod pattern;
+mod reply;
+mod search;
+mod select;
+mod selected;
+mod session;
+mod status;
+mod store;
+mod user;
+
+use crate::auth::Directory;
+use crate::stream::{Stream, Tls};
+use session::Session;
+use std::fmt;
+use std::sync::Arc;
+use tracing::info;
+
+/// What the sessions of a listener share. Cheap to clone.
+#[derive(Clone)]
+pub struct Imap {
+    /// What we call ourselves.
+    pub hostname: Arc<str>,
+    /// Who may log in.
+    pub directory: Directory,
+    /// For STARTTLS; `None`: not offered.
+    pub tls: Option<Tls>,
+    /// Whether passwords are taken without TLS.
+    pub plaintext_login: bool,
+}
+
+impl Imap {
+    /// A listener without TLS that takes no password in the clear.
+    pub fn new(hostname: impl Into<Arc<str>>, directory: Directory) -> Self {
+        Self {
+            hostname: hostname.into(),
+            directory,
+            tls: None,
+            plaintext_login: false,
+        }
+    }
+}
+
+impl fmt::Debug for Imap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Imap")
+            .field("hostname", &self.hostname)
+            .field("plaintext_login", &self.plaintext_login)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves one connection to its end.
+pub async fn run(stream: Stream, imap: Imap) {
+    let mut session = Session::new(stream, imap);
+    let env = session.stream.node().env.clone();
+    let started = env.monotonic();
+    let end = match session.run().await {
+        Ok(end) => end.to_string(),
+        Err(error) => error.to_string(),
+    };
+    let (octets_in, octets_out) = session.stream.octets_moved();
+    info!(
+        protocol = "imap",
+        peer = %session.stream.peer(),
+        user = session.user.as_ref().map(|user| user.name.as_str()),
+        octets_in,
+        octets_out,
+        millis = u64::try_from((env.monotonic() - started).as_millis()).unwrap_or(u64::MAX),
+        end,
+        "session ended"
+    );
+    session.stream.close().await;
+}

@@ -1,0 +1,115 @@
+//! SELECT, EXAMINE, CLOSE, UNSELECT.
+
+use super::reply::{Reply, Tell};
+use super::selected::{Selected, known_flags};
+use super::session::emit;
+use super::user::{Done, User, existing};
+use crate::stream::Stream;
+use account::State;
+use proto::imap::Mailbox;
+use proto::imap::response::{self, Code, Status};
+use terms::SystemFlag;
+
+impl User {
+    /// RFC 3501 §6.3.1, §6.3.2
+    pub(super) async fn select(
+        &mut self,
+        stream: &mut Stream,
+        mailbox: Mailbox,
+        read_only: bool,
+    ) -> Done {
+        // Whatever comes of it, the mailbox selected before is so no longer.
+        if self.selected.take().is_some() {
+            let text = "the mailbox selected before is closed";
+            // RFC 9051 §7.1, CLOSED.
+            emit(stream, |out| {
+                response::status(out, "*", Status::Ok, Some(&Code::Closed), text);
+            });
+        }
+        match self.open(mailbox, read_only).await {
+            Ok((selected, state)) => {
+                let mut out = Vec::new();
+                describe(&mut out, &selected, &state);
+                stream.send(&out).await?;
+                self.selected = Some(Box::new(selected));
+                let (code, text) = if read_only {
+                    (Code::ReadOnly, "selected read-only")
+                } else {
+                    (Code::ReadWrite, "selected")
+                };
+                Ok(Reply::ok(text).with(code).telling(Tell::Nothing))
+            }
+            Err(reply) => Ok(reply),
+        }
+    }
+
+    async fn open(
+        &self,
+        mailbox: Mailbox,
+        read_only: bool,
+    ) -> Result<(Selected, std::sync::Arc<State>), Reply> {
+        let name = existing(mailbox)?;
+        let state = self.fresh().await?;
+        let Some(mailbox) = state.mailbox_named(&name) else {
+            let text = if state.is_level(&name) {
+                "only a level of names, no mailbox"
+            } else {
+                "no such mailbox"
+            };
+            return Err(Reply::no(Code::NonExistent, text));
+        };
+        Selected::open(&self.account, mailbox.id, read_only).await
+    }
+
+    /// RFC 3501 §6.4.2: expunges and says nothing of it; after EXAMINE it
+    /// expunges nothing.
+    pub(super) async fn close(&mut self) -> Done {
+        let Some(selected) = self.selected.take() else {
+            return Ok(Self::nothing_selected());
+        };
+        if selected.locked().is_none()
+            && let Err(reply) = self.expunge_deleted(selected.mailbox(), None).await
+        {
+            // Still selected, so that the client can try again.
+            self.selected = Some(selected);
+            return Ok(reply);
+        }
+        Ok(Reply::ok("closed"))
+    }
+
+    /// RFC 3691 §2
+    pub(super) fn unselect(&mut self) -> Reply {
+        match self.selected.take() {
+            Some(_) => Reply::ok("closed, nothing expunged"),
+            None => Self::nothing_selected(),
+        }
+    }
+}
+
+/// What SELECT says of the mailbox. RFC 3501 §6.3.1.
+fn describe(out: &mut Vec<u8>, selected: &Selected, state: &State) {
+    let Some(mailbox) = state.mailbox(selected.mailbox()) else {
+        return;
+    };
+    let flags = known_flags(mailbox);
+    response::flags(out, &flags);
+    response::numbered(out, selected.view.exists(), "EXISTS");
+    let recent = u32::try_from(selected.view.recent().count()).unwrap_or(u32::MAX);
+    response::numbered(out, recent, "RECENT");
+    let mut ok = |code: Code, text: &str| response::status(out, "*", Status::Ok, Some(&code), text);
+    if mailbox.counts.unseen > 0
+        && let Ok(table) = state.table(mailbox.id)
+        && let Some(row) = table.rows().find(|row| !row.flags.has(SystemFlag::Seen))
+        && let Some(number) = selected.view.number(row.uid)
+    {
+        ok(Code::Unseen(number), "the first that is not seen");
+    }
+    ok(
+        Code::UidValidity(mailbox.uid_validity),
+        "as long as this stays, so do the UIDs",
+    );
+    if let Some(uid_next) = mailbox.uid_next {
+        ok(Code::UidNext(uid_next), "the next UID");
+    }
+    selected.write_permanent_flags(out, mailbox, flags);
+}

@@ -1,0 +1,225 @@
+//! The mailbox that a session has selected.
+
+use super::reply::{Reply, Tell};
+use super::session::emit;
+use crate::accounts::Account;
+use crate::stream::{Stream, StreamError};
+use account::{Mailbox, Refusal, Row, State, Told, View};
+use proto::imap::response::{self, Code, Status};
+use std::sync::Arc;
+use terms::{Flag, FlagSet, MailboxId, SequenceSet, SystemFlag, Uid, UidSet};
+
+/// A selected mailbox, as the session was told of it.
+pub(super) struct Selected {
+    pub(super) view: View,
+    /// EXAMINE.
+    pub(super) read_only: bool,
+    /// The mailbox was deleted: what is left are ghosts.
+    pub(super) gone: bool,
+    /// How many keywords the session has been told of.
+    keywords_told: usize,
+}
+
+/// Messages whose flags are told before the output is relieved.
+const FLAGS_AT_ONCE: usize = 500;
+
+impl Selected {
+    /// SELECT or EXAMINE. Only SELECT takes messages as \Recent (RFC 3501 §6.3.2).
+    pub(super) async fn open(
+        account: &Account,
+        mailbox: MailboxId,
+        read_only: bool,
+    ) -> Result<(Self, Arc<State>), Reply> {
+        let state = account.with_table(mailbox).await?;
+        let view = {
+            let mut marks = account.recent_marks();
+            let marks = (!read_only).then_some(&mut *marks);
+            View::open(&state, mailbox, marks)
+        };
+        let (Ok(view), Some(record)) = (view, state.mailbox(mailbox)) else {
+            return Err(Reply::no(Code::NonExistent, "no such mailbox"));
+        };
+        let selected = Self {
+            view,
+            read_only,
+            gone: false,
+            keywords_told: record.keywords.len(),
+        };
+        Ok((selected, state))
+    }
+
+    pub(super) fn mailbox(&self) -> MailboxId {
+        self.view.mailbox()
+    }
+
+    /// The messages that `set` means, by unique identifier or by number.
+    ///
+    /// # Errors
+    /// BAD for a number that no message has, `*` too where there is none.
+    /// RFC 9051 §9, seq-number. A unique identifier that no message has is passed
+    /// over (RFC 3501 §6.4.8).
+    pub(super) fn resolve(&self, set: &SequenceSet, uid: bool) -> Result<UidSet, Reply> {
+        if uid {
+            let last = self.view.last_uid().map(Uid::value);
+            return Ok(set.resolve(last).intersection(&self.view.uids()));
+        }
+        let count = self.view.exists();
+        let numbers = set.resolve(Some(count.max(1)));
+        if numbers.last().is_none_or(|last| last.value() > count) {
+            return Err(Reply::no_such_number());
+        }
+        Ok(self.view.uids_of(&numbers))
+    }
+
+    /// What stands in the way of changing the mailbox.
+    pub(super) fn locked(&self) -> Option<Reply> {
+        if self.gone {
+            Some(Reply::gone())
+        } else if self.read_only {
+            Some(Reply::read_only())
+        } else {
+            None
+        }
+    }
+
+    /// Tells what is new, as far as it may be told.
+    pub(super) async fn tell(
+        &mut self,
+        stream: &mut Stream,
+        account: &Account,
+        tell: Tell,
+    ) -> Result<(), StreamError> {
+        let mut state = account.snapshot();
+        loop {
+            if !self.view.is_behind(&state) {
+                return Ok(());
+            }
+            let told = {
+                let mut marks = account.recent_marks();
+                let marks = (!self.read_only).then_some(&mut *marks);
+                self.view.advance(&state, tell == Tell::All, marks)
+            };
+            match told {
+                Ok(told) => return self.write(stream, &state, told).await,
+                Err(Refusal::Needed(_)) => {}
+                Err(_) => return Ok(()),
+            }
+            // What cannot be loaded now is told another time.
+            match account.with_table(self.mailbox()).await {
+                Ok(loaded) => state = loaded,
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    async fn write(
+        &mut self,
+        stream: &mut Stream,
+        state: &State,
+        told: Told,
+    ) -> Result<(), StreamError> {
+        if told.gone {
+            self.gone = true;
+            let text = "the selected mailbox has been deleted";
+            emit(stream, |out| {
+                response::status(out, "*", Status::No, Some(&Code::NonExistent), text);
+            });
+            return Ok(());
+        }
+        let mut out = Vec::new();
+        for number in told.expunged {
+            response::numbered(&mut out, number, "EXPUNGE");
+        }
+        if let Some(exists) = told.exists {
+            response::numbered(&mut out, exists, "EXISTS");
+        }
+        if let Some(recent) = told.recent {
+            response::numbered(&mut out, recent, "RECENT");
+        }
+        let Some(mailbox) = state.mailbox(self.mailbox()) else {
+            return stream.send(&out).await;
+        };
+        self.write_new_keywords(&mut out, mailbox);
+        if !told.changed.is_empty()
+            && let Ok(table) = state.table(self.mailbox())
+        {
+            for (index, row) in table.rows_in(&told.changed).enumerate() {
+                self.write_flags(&mut out, mailbox, &row, false);
+                if index % FLAGS_AT_ONCE == FLAGS_AT_ONCE - 1 {
+                    stream.send(&out).await?;
+                    out.clear();
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        stream.send(&out).await
+    }
+
+    /// Writes FLAGS and PERMANENTFLAGS where there are keywords that the session
+    /// has not been told of. RFC 3501 §7.2.6, §7.1.
+    pub(super) fn write_new_keywords(&mut self, out: &mut Vec<u8>, mailbox: &Mailbox) {
+        if self.keywords_told == mailbox.keywords.len() {
+            return;
+        }
+        self.keywords_told = mailbox.keywords.len();
+        let flags = known_flags(mailbox);
+        response::flags(out, &flags);
+        self.write_permanent_flags(out, mailbox, flags);
+    }
+
+    pub(super) fn write_permanent_flags(
+        &self,
+        out: &mut Vec<u8>,
+        mailbox: &Mailbox,
+        flags: FlagSet,
+    ) {
+        let code = if self.read_only {
+            Code::PermanentFlags(FlagSet::new(), false)
+        } else {
+            let more = mailbox.keywords.len() < Mailbox::KEYWORDS_MAX;
+            Code::PermanentFlags(flags, more)
+        };
+        let text = if self.read_only {
+            "read-only"
+        } else {
+            "flags that stay"
+        };
+        response::status(out, "*", Status::Ok, Some(&code), text);
+    }
+
+    /// Writes `* 2 FETCH (FLAGS (…))`.
+    pub(super) fn write_flags(
+        &self,
+        out: &mut Vec<u8>,
+        mailbox: &Mailbox,
+        row: &Row<'_>,
+        with_uid: bool,
+    ) {
+        use std::io::Write as _;
+        let Some(number) = self.view.number(row.uid) else {
+            return;
+        };
+        // Writing to memory does not fail.
+        let _ = write!(out, "* {number} FETCH (");
+        if with_uid {
+            let _ = write!(out, "UID {} ", row.uid);
+        }
+        out.extend_from_slice(b"FLAGS ");
+        self.write_flag_list(out, &mailbox.flag_set(row), row.uid);
+        out.extend_from_slice(b")\r\n");
+    }
+
+    /// Writes a message's flags, with \Recent where it is.
+    pub(super) fn write_flag_list(&self, out: &mut Vec<u8>, flags: &FlagSet, uid: Uid) {
+        let recent = self.view.recent().contains(uid);
+        let more: &[&str] = if recent { &["\\Recent"] } else { &[] };
+        response::flag_list(out, flags, more);
+    }
+}
+
+/// All flags that messages of the mailbox can have.
+pub(super) fn known_flags(mailbox: &Mailbox) -> FlagSet {
+    let system = SystemFlag::ALL.into_iter().map(Flag::System);
+    let keywords = mailbox.keywords.iter().cloned().map(Flag::Keyword);
+    system.chain(keywords).collect()
+}

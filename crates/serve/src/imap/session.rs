@@ -1,0 +1,313 @@
+//! One session: octets to commands, commands to answers.
+
+use super::capability::{self, capabilities};
+use super::reply::{Reply, Tell};
+use super::user::User;
+use super::{Imap, append, login};
+use crate::stream::{Filled, Stream, StreamError};
+use bytes::Bytes;
+use proto::imap::response::{self, Code, Status};
+use proto::imap::{
+    AppendHead, Command, CommandBody, CommandReader, Event, Limits, SyntaxError, Tag,
+};
+use std::time::Duration;
+
+/// A session of one client. What it holds while it is idle is in here and in the
+/// future of [`Session::run`]: a command's future is boxed and dropped at its end.
+pub(super) struct Session {
+    pub(super) stream: Stream,
+    pub(super) reader: CommandReader,
+    pub(super) imap: Imap,
+    pub(super) user: Option<Box<User>>,
+    /// Commands that were none, in a row.
+    bad_commands: u32,
+    /// Passwords that were wrong.
+    pub(super) wrong_passwords: u32,
+}
+
+/// How a session ended, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// LOGOUT.
+    Logout,
+    /// The client closed.
+    Closed,
+    /// Nothing came for too long.
+    TimedOut,
+    /// The server stops.
+    Stopping,
+    /// The client sends nonsense, or tries passwords.
+    Abuse,
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Logout => "logout",
+            Self::Closed => "the client closed",
+            Self::TimedOut => "silence",
+            Self::Stopping => "the server stops",
+            Self::Abuse => "abuse",
+        })
+    }
+}
+
+/// Whether a session goes on.
+pub(super) type Step = Result<Option<End>, StreamError>;
+
+/// An event, owning what it has.
+#[derive(Debug)]
+pub(super) enum Got {
+    Command(Command),
+    Continue,
+    Append(AppendHead),
+    Chunk(Bytes),
+    AppendEnd(Tag),
+    Refused(Tag),
+    Line(Vec<u8>),
+    LineTooLong,
+    Bad(Option<Tag>, SyntaxError),
+    TooBig(Tag),
+    Close,
+}
+
+impl Session {
+    pub(super) fn new(stream: Stream, imap: Imap) -> Self {
+        Self {
+            stream,
+            reader: CommandReader::new(Limits::BEFORE_LOGIN),
+            imap,
+            user: None,
+            bad_commands: 0,
+            wrong_passwords: 0,
+        }
+    }
+
+    /// Serves the client until the session ends, and has said so.
+    pub(super) async fn run(&mut self) -> Result<End, StreamError> {
+        self.greet();
+        loop {
+            while let Some(got) = self.next_event() {
+                if let Some(end) = Box::pin(self.handle(got)).await? {
+                    return Ok(end);
+                }
+                self.stream.relieve().await?;
+            }
+            if let Some(end) = self.wait().await? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// RFC 3501 §7.1.1, OK as a greeting.
+    fn greet(&mut self) {
+        let code = Code::Capability(capabilities(self.login_state()));
+        let text = format!("{} Restante ready", self.imap.hostname);
+        self.untagged(Status::Ok, Some(&code), &text);
+    }
+
+    pub(super) fn login_state(&self) -> capability::Login {
+        if self.user.is_some() {
+            return capability::Login::Done;
+        }
+        let secure = self.stream.is_secure();
+        capability::Login::Open {
+            start_tls: !secure && self.imap.tls.is_some(),
+            clear: secure || self.imap.plaintext_login,
+        }
+    }
+
+    /// Waits for octets where none are left.
+    async fn wait(&mut self) -> Step {
+        let filled = if self.reader.is_idle() {
+            let wait = self.patience();
+            self.stream.fill(wait).await?
+        } else {
+            // Within a command: the client is slow, or has gone.
+            let wait = self.stream.node().limits.write_stall;
+            self.stream.fill_more(wait).await?
+        };
+        Ok(self.ended(filled))
+    }
+
+    /// How long nothing may come between two commands.
+    pub(super) fn patience(&self) -> Duration {
+        let limits = &self.stream.node().limits;
+        if self.user.is_some() {
+            limits.imap_idle
+        } else {
+            limits.before_login
+        }
+    }
+
+    /// The end that waiting has come to, with its BYE.
+    pub(super) fn ended(&mut self, filled: Filled) -> Option<End> {
+        let (end, code, text) = match filled {
+            Filled::Octets => return None,
+            Filled::End => return Some(End::Closed),
+            // RFC 3501 §5.4
+            Filled::TimedOut => (End::TimedOut, None, "nothing came for too long"),
+            Filled::Stopping => (End::Stopping, Some(Code::Unavailable), "the server stops"),
+        };
+        self.untagged(Status::Bye, code.as_ref(), text);
+        Some(end)
+    }
+
+    /// The next event in what has come; `None` if more must come.
+    pub(super) fn next_event(&mut self) -> Option<Got> {
+        let input = self.stream.input();
+        let mut octets: &[u8] = input;
+        let event = self.reader.read(&mut octets);
+        let taken = input.len() - octets.len();
+        let got = match event {
+            None => {
+                self.stream.consume(taken);
+                return None;
+            }
+            // In a message the reader takes nothing else.
+            Some(Event::Chunk(_)) => return Some(Got::Chunk(input.split_to(taken).freeze())),
+            Some(Event::Command(command)) => Got::Command(command),
+            Some(Event::Continue) => Got::Continue,
+            Some(Event::Append(head)) => Got::Append(head),
+            Some(Event::AppendEnd(tag)) => Got::AppendEnd(tag),
+            Some(Event::Refused(tag)) => Got::Refused(tag),
+            Some(Event::Line(line)) => Got::Line(line),
+            Some(Event::LineTooLong) => Got::LineTooLong,
+            Some(Event::Bad { tag, error }) => Got::Bad(tag, error),
+            Some(Event::TooBig(tag)) => Got::TooBig(tag),
+            Some(Event::Close) => Got::Close,
+        };
+        self.stream.consume(taken);
+        Some(got)
+    }
+
+    /// The next event, however long it takes to come. `None` if the client goes
+    /// or is silent within a command.
+    pub(super) async fn event(&mut self) -> Result<Option<Got>, StreamError> {
+        loop {
+            if let Some(got) = self.next_event() {
+                return Ok(Some(got));
+            }
+            let wait = self.stream.node().limits.write_stall;
+            match self.stream.fill_more(wait).await? {
+                Filled::Octets => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    async fn handle(&mut self, got: Got) -> Step {
+        match got {
+            Got::Command(command) => {
+                let Command { tag, body } = command;
+                return self.command(&tag, body).await;
+            }
+            Got::Continue => self.continue_req("go on"),
+            Got::Append(head) => return append::append(self, head).await,
+            Got::Bad(tag, error) => {
+                let text = error.to_string();
+                match tag {
+                    Some(tag) => self.finish(&tag, Reply::bad(text)).await?,
+                    None => self.untagged(Status::Bad, None, &text),
+                }
+                return Ok(self.count_bad());
+            }
+            Got::TooBig(tag) => {
+                let reply = Reply::no(Code::TooBig, "the literal is too long");
+                self.finish(&tag, reply.telling(Tell::Nothing)).await?;
+            }
+            Got::Close => {
+                self.untagged(Status::Bye, None, "too much to read");
+                return Ok(Some(End::Abuse));
+            }
+            // Asked for by a command, which is over.
+            Got::Chunk(_)
+            | Got::AppendEnd(_)
+            | Got::Refused(_)
+            | Got::Line(_)
+            | Got::LineTooLong => {}
+        }
+        Ok(None)
+    }
+
+    fn count_bad(&mut self) -> Option<End> {
+        self.bad_commands += 1;
+        if self.bad_commands < self.stream.node().limits.bad_commands_max {
+            return None;
+        }
+        self.untagged(Status::Bye, None, "too many bad commands");
+        Some(End::Abuse)
+    }
+
+    async fn command(&mut self, tag: &Tag, body: CommandBody) -> Step {
+        let reply = match body {
+            CommandBody::Logout => {
+                self.untagged(Status::Bye, None, "goodbye");
+                let reply = Reply::ok("logged out").telling(Tell::Nothing);
+                self.finish(tag, reply).await?;
+                return Ok(Some(End::Logout));
+            }
+            CommandBody::StartTls => return login::start_tls(self, tag).await,
+            CommandBody::Login { user, password } => {
+                return login::login(self, tag, &user, &password).await;
+            }
+            CommandBody::Authenticate { mechanism, initial } => {
+                return login::authenticate(self, tag, &mechanism, initial).await;
+            }
+            CommandBody::Capability => {
+                let names = capabilities(self.login_state());
+                self.emit(|out| response::capability(out, &names));
+                Reply::ok("that is all")
+            }
+            CommandBody::Id(_) => {
+                // RFC 2971 §3.1: nothing here depends on what the client says.
+                self.emit(|out| response::id(out, &ID));
+                Reply::ok("that is who")
+            }
+            CommandBody::Idle if self.user.is_some() => return super::idle::idle(self, tag).await,
+            CommandBody::Noop if self.user.is_none() => Reply::ok("nothing done"),
+            body => match &mut self.user {
+                Some(user) => user.command(&mut self.stream, &self.imap, body).await?,
+                None => Reply::bad("log in first"),
+            },
+        };
+        let bad = reply.is_bad();
+        self.finish(tag, reply).await?;
+        if bad {
+            return Ok(self.count_bad());
+        }
+        self.bad_commands = 0;
+        Ok(None)
+    }
+
+    /// Ends a command: what may be told, then its answer.
+    pub(super) async fn finish(&mut self, tag: &Tag, reply: Reply) -> Result<(), StreamError> {
+        if let Some(user) = &mut self.user {
+            user.tell(&mut self.stream, reply.tell).await?;
+        }
+        self.emit(|out| reply.write(out, tag.as_str()));
+        Ok(())
+    }
+
+    pub(super) fn continue_req(&mut self, text: &str) {
+        self.emit(|out| response::continue_req(out, text));
+    }
+
+    pub(super) fn untagged(&mut self, status: Status, code: Option<&Code>, text: &str) {
+        self.emit(|out| response::status(out, "*", status, code, text));
+    }
+
+    fn emit(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        emit(&mut self.stream, write);
+    }
+}
+
+/// Gathers a short answer.
+pub(super) fn emit(stream: &mut Stream, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut out = Vec::new();
+    write(&mut out);
+    stream.queue(&out);
+}
+
+/// RFC 2971 §3.3
+const ID: [(&str, &str); 2] = [("name", "Restante"), ("version", env!("CARGO_PKG_VERSION"))];

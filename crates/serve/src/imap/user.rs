@@ -1,0 +1,139 @@
+//! What a session is allowed after login.
+
+use super::Imap;
+use super::reply::{Reply, Tell};
+use super::selected::Selected;
+use super::session::emit;
+use crate::accounts::{Account, Unavailable};
+use crate::stream::{Stream, StreamError};
+use account::State;
+use proto::imap::response;
+use proto::imap::response::Code;
+use proto::imap::{CommandBody, Mailbox};
+use std::sync::Arc;
+use terms::MailboxName;
+
+/// Somebody who has logged in, and what they have selected.
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) account: Account,
+    pub(super) selected: Option<Box<Selected>>,
+}
+
+/// What a command of this state comes to.
+pub(super) type Done = Result<Reply, StreamError>;
+
+impl User {
+    pub(super) fn new(name: String, account: Account) -> Self {
+        Self {
+            name,
+            account,
+            selected: None,
+        }
+    }
+
+    /// The commands of the states "authenticated" and "selected". RFC 3501 §6.3, §6.4.
+    pub(super) async fn command(
+        &mut self,
+        stream: &mut Stream,
+        imap: &Imap,
+        body: CommandBody,
+    ) -> Done {
+        use CommandBody as Body;
+        match body {
+            Body::Noop | Body::Check => self.noop(matches!(body, Body::Check)).await,
+            Body::Namespace => {
+                emit(stream, response::namespace);
+                Ok(Reply::ok("that is all"))
+            }
+            Body::Enable(_) => {
+                // RFC 5161 §3.1: names that are not known are passed over, and
+                // nothing that is announced has to be enabled.
+                emit(stream, |out| response::enabled(out, &[]));
+                Ok(Reply::ok("nothing to enable"))
+            }
+            Body::Select { mailbox, read_only } => self.select(stream, mailbox, read_only).await,
+            Body::Close => self.close().await,
+            Body::Unselect => Ok(self.unselect()),
+            Body::Create(mailbox) => self.create(mailbox).await,
+            Body::Delete(mailbox) => self.delete(mailbox).await,
+            Body::Rename { from, to } => self.rename(from, to).await,
+            Body::Subscribe(mailbox) => self.subscribe(mailbox, true).await,
+            Body::Unsubscribe(mailbox) => self.subscribe(mailbox, false).await,
+            Body::List {
+                reference,
+                patterns,
+            } => self.list(stream, &reference, &patterns).await,
+            Body::Lsub {
+                reference,
+                patterns,
+            } => self.lsub(stream, &reference, &patterns).await,
+            Body::Status { mailbox, items } => self.status(stream, mailbox, &items).await,
+            Body::Fetch { uid, set, items } => self.fetch(stream, imap, uid, &set, &items).await,
+            Body::Store {
+                uid,
+                set,
+                op,
+                silent,
+            } => self.store(stream, uid, &set, op, silent).await,
+            Body::Search { uid, program } => self.search(stream, imap, uid, program).await,
+            Body::Copy { uid, set, mailbox } => self.copy(uid, &set, mailbox).await,
+            Body::Move { uid, set, mailbox } => self.r#move(stream, uid, &set, mailbox).await,
+            Body::Expunge => self.expunge(None).await,
+            Body::UidExpunge(set) => self.expunge(Some(&set)).await,
+            // The session has answered these before.
+            Body::Authenticate { .. }
+            | Body::Capability
+            | Body::Id(_)
+            | Body::Idle
+            | Body::Login { .. }
+            | Body::Logout
+            | Body::StartTls => Ok(Reply::bad("not in this state")),
+        }
+    }
+
+    /// NOOP and CHECK: news is told at the end, as new as the store has it.
+    async fn noop(&mut self, check: bool) -> Done {
+        if check && self.selected.is_none() {
+            return Ok(Self::nothing_selected());
+        }
+        if self.account.fresh().await.is_err() {
+            return Ok(Unavailable.into());
+        }
+        Ok(Reply::ok("done"))
+    }
+
+    /// Tells what is new in the mailbox that is selected.
+    pub(super) async fn tell(
+        &mut self,
+        stream: &mut Stream,
+        tell: Tell,
+    ) -> Result<(), StreamError> {
+        if tell == Tell::Nothing {
+            return Ok(());
+        }
+        match &mut self.selected {
+            Some(selected) => selected.tell(stream, &self.account, tell).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn nothing_selected() -> Reply {
+        Reply::bad("select a mailbox first")
+    }
+
+    /// A state that shows what is durable, for commands that ask what there is.
+    pub(super) async fn fresh(&self) -> Result<Arc<State>, Reply> {
+        self.account.fresh().await.map_err(Reply::from)
+    }
+}
+
+/// The name that a command needs of an existing mailbox.
+pub(super) fn existing(mailbox: Mailbox) -> Result<MailboxName, Reply> {
+    mailbox.map_err(|illegal| Reply::no(Code::NonExistent, illegal.to_string()))
+}
+
+/// The name that a mailbox is to get.
+pub(super) fn new_name(mailbox: Mailbox) -> Result<MailboxName, Reply> {
+    mailbox.map_err(|illegal| Reply::no(Code::Cannot, illegal.to_string()))
+}
