@@ -5,6 +5,8 @@ case in which the two differ by design is named in EXPLAINED, with its reason.
 """
 
 import email
+import email.errors
+import email.header
 import email.policy
 import email.utils
 import re
@@ -178,3 +180,51 @@ def plain_list(value):
     address = r"[\w.+=-]+@[\w.-]+"
     one = rf"\s*(?:{name}\s*<{address}>|{address})\s*"
     return re.fullmatch(rf"{one}(?:,{one})*", value) is not None
+
+
+def leaves(body, part, path=""):
+    """Path, octets and the package's part of each leaf, of multiparts and of
+    messages in them."""
+    if isinstance(body[0], list):
+        children = [item for item in body if isinstance(item, list)]
+        count = next(i for i, item in enumerate(body) if not isinstance(item, list))
+        for number, (child, sub) in enumerate(zip(children[:count], part.get_payload()), 1):
+            yield from leaves(child, sub, f"{path}.{number}".lstrip("."))
+        return
+    kind = f"{text(body[0])}/{text(body[1])}"
+    if kind == "message/rfc822":
+        inner, sub = body[8], part.get_payload()[0]
+        if isinstance(inner[0], list):
+            yield from leaves(inner, sub, path)
+        else:
+            yield from leaves(inner, sub, f"{path}.1")
+        return
+    yield path, body[6], None if part.get_content_maintype() == "message" else part
+
+
+def octets_of(part):
+    """A leaf's octets as they stand."""
+    return part._payload.encode("ascii", "surrogateescape")
+
+
+def decoded(value):
+    """A header field's value as text."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return str(email.header.make_header(email.header.decode_header(unfolded(value))))
+    except (LookupError, UnicodeError, email.errors.HeaderParseError):
+        return None
+
+
+def subject_has(parsed, word):
+    subject = parsed["Subject"]
+    return subject is not None and word in (decoded(subject) or str(subject)).lower()
+
+
+def body_has(parsed, word):
+    for part in parsed.walk():
+        if part.get_content_maintype() == "text" and not part.is_multipart():
+            if word.encode() in (part.get_payload(decode=True) or b"").lower():
+                return True
+    return False
