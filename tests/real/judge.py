@@ -119,7 +119,7 @@ def defects(part):
         yield from (type(defect).__name__ for defect in one.defects)
 
 
-def reason(message, parsed):
+def reason(parsed):
     """Why this message's structure cannot be judged, or None."""
     found = set(defects(parsed))
     if "MissingHeaderBodySeparatorDefect" in found or "FirstHeaderLineIsContinuationDefect" in found:
@@ -131,7 +131,7 @@ def reason(message, parsed):
     return None
 
 
-def judge_structure(message, parsed, body):
+def judge_structure(parsed, body):
     """None if the two agree, a key of EXPLAINED, or what is wrong."""
     try:
         expected = expected_structure(parsed)
@@ -139,7 +139,7 @@ def judge_structure(message, parsed, body):
         return str(unjudged)
     if structure_of(body) == expected:
         return None
-    return reason(message, parsed) or f"structure: {structure_of(body)} is not {expected}"
+    return reason(parsed) or f"structure: {structure_of(body)} is not {expected}"
 
 
 def unfolded(value):
