@@ -28,7 +28,8 @@ impl DotEncoder {
     /// Appends the next octets of the message to `out`, stuffed.
     pub fn encode(&mut self, octets: &[u8], out: &mut impl BufMut) {
         let mut rest = octets;
-        let mut at_line_start = self.last == b'\n';
+        let mut at_line_start = !self.lacks_final_crlf();
+        let mut after_cr = self.last == b'\r';
         while !rest.is_empty() {
             if at_line_start && rest.first() == Some(&b'.') {
                 out.put_u8(b'.');
@@ -38,7 +39,8 @@ impl DotEncoder {
                 break;
             };
             out.put_slice(line);
-            at_line_start = line.ends_with(b"\n");
+            at_line_start = line.ends_with(b"\r\n") || (after_cr && line == b"\n");
+            after_cr = false;
             rest = after;
         }
         if let [.., before_last, last] = *octets {
@@ -150,6 +152,8 @@ mod tests {
         check("a", "a\r\n.\r\n");
         check("a\r", "a\r\r\n.\r\n");
         check("a.b\r\n", "a.b\r\n.\r\n");
+        // Only CRLF makes a line: whoever takes the dots out sees it so too.
+        check("a\n.\r.\n.\r\n", "a\n.\r.\n.\r\n.\r\n");
     }
 
     #[test]
