@@ -15,6 +15,7 @@ use proto::wire::{BodyChanges, ChunkDecoder, DataDecoder, Line, LineReader};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 use terms::BlobId;
 use tracing::{debug, info};
 
@@ -22,7 +23,8 @@ use tracing::{debug, info};
 const DELIVERIES_WAITING_MAX: usize = 64;
 
 /// Serves one connection to its end.
-pub async fn run(stream: Stream, lmtp: Lmtp) {
+pub fn run(stream: Stream, lmtp: Lmtp) -> impl Future<Output = ()> + Send {
+    // Made here, not within the future: that would carry the arguments too.
     let mut session = Session {
         stream,
         lmtp,
@@ -33,25 +35,11 @@ pub async fn run(stream: Stream, lmtp: Lmtp) {
         bad_commands: 0,
         messages: 0,
     };
-    let env = session.stream.node().env.clone();
-    let started = env.monotonic();
-    let stop = session.serve().await;
-    // Nothing that was begun is dropped: whoever sent it may have gone, but then
-    // its next attempt would bring the message twice for no reason.
-    let settled = session.settle().await;
-    let (octets_in, octets_out) = session.stream.octets_moved();
-    info!(
-        protocol = "lmtp",
-        peer = %session.stream.peer(),
-        messages = session.messages,
-        octets_in,
-        octets_out,
-        millis = u64::try_from((env.monotonic() - started).as_millis()).unwrap_or(u64::MAX),
-        end = %stop,
-        "session ended"
-    );
-    if settled.is_ok() {
-        session.stream.close().await;
+    async move {
+        let env = session.stream.node().env.clone();
+        let started = env.monotonic();
+        let stop = session.serve().await;
+        Box::pin(session.end(&stop, env.monotonic() - started)).await;
     }
 }
 
@@ -99,7 +87,7 @@ struct Session {
     reader: LineReader,
     /// What the client calls itself, once it has.
     client: Option<String>,
-    transaction: Option<Transaction>,
+    transaction: Option<Box<Transaction>>,
     /// Answers that wait for a delivery before them.
     answers: VecDeque<Answer>,
     bad_commands: u32,
@@ -107,6 +95,26 @@ struct Session {
 }
 
 impl Session {
+    async fn end(mut self, stop: &Stop, duration: Duration) {
+        // Nothing that was begun is dropped: whoever sent it may have gone, but
+        // then its next attempt would bring the message twice for no reason.
+        let settled = self.settle().await;
+        let (octets_in, octets_out) = self.stream.octets_moved();
+        info!(
+            protocol = "lmtp",
+            peer = %self.stream.peer(),
+            messages = self.messages,
+            octets_in,
+            octets_out,
+            millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            end = %stop,
+            "session ended"
+        );
+        if settled.is_ok() {
+            self.stream.close().await;
+        }
+    }
+
     async fn serve(&mut self) -> Stop {
         let hostname = self.lmtp.hostname.clone();
         self.say(Reply::plain(220, format!("{hostname} LMTP ready")));
@@ -260,12 +268,12 @@ impl Session {
             return self.say(too_big());
         }
         let text = format!("from {reverse_path}");
-        self.transaction = Some(Transaction {
+        self.transaction = Some(Box::new(Transaction {
             reverse_path,
             parameters,
             recipients: Vec::new(),
             chunks: None,
-        });
+        }));
         self.say(Reply::new(250, EnhancedCode(2, 1, 0), text));
     }
 

@@ -8,10 +8,12 @@ use proto::pop3::reply::{self, Capability, ResponseCode};
 use proto::pop3::{self, Command, SyntaxError, line_octets_max};
 use proto::sasl::{self, Exchange, Mechanism};
 use proto::wire::{Line, LineReader};
+use std::time::Duration;
 use tracing::info;
 
 /// Serves one connection to its end.
-pub async fn run(stream: Stream, pop3: Pop3) {
+pub fn run(stream: Stream, pop3: Pop3) -> impl Future<Output = ()> + Send {
+    // Made here, not within the future: that would carry the arguments too.
     let mut session = Session {
         stream,
         pop3,
@@ -23,23 +25,12 @@ pub async fn run(stream: Stream, pop3: Pop3) {
         retrieved: 0,
         removed: 0,
     };
-    let env = session.stream.node().env.clone();
-    let started = env.monotonic();
-    let stop = session.serve().await;
-    let (octets_in, octets_out) = session.stream.octets_moved();
-    info!(
-        protocol = "pop3",
-        peer = %session.stream.peer(),
-        user = session.user.as_deref(),
-        retrieved = session.retrieved,
-        removed = session.removed,
-        octets_in,
-        octets_out,
-        millis = u64::try_from((env.monotonic() - started).as_millis()).unwrap_or(u64::MAX),
-        end = %stop,
-        "session ended"
-    );
-    session.stream.close().await;
+    async move {
+        let env = session.stream.node().env.clone();
+        let started = env.monotonic();
+        let stop = session.serve().await;
+        Box::pin(session.end(&stop, env.monotonic() - started)).await;
+    }
 }
 
 /// Why a session ends.
@@ -99,6 +90,23 @@ enum Request {
 }
 
 impl Session {
+    async fn end(self, stop: &Stop, duration: Duration) {
+        let (octets_in, octets_out) = self.stream.octets_moved();
+        info!(
+            protocol = "pop3",
+            peer = %self.stream.peer(),
+            user = self.user.as_deref(),
+            retrieved = self.retrieved,
+            removed = self.removed,
+            octets_in,
+            octets_out,
+            millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            end = %stop,
+            "session ended"
+        );
+        self.stream.close().await;
+    }
+
     async fn serve(&mut self) -> Stop {
         // No text in angle brackets: that would offer APOP (RFC 1939 §7).
         let greeting = format!("{} POP3 ready", self.pop3.hostname);
