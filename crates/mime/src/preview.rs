@@ -7,9 +7,9 @@ use crate::walk::{Node, Shape};
 /// Longest preview, in characters. RFC 8970 §3.
 const CHARACTERS_MAX: usize = 200;
 /// How much of a plain body is looked at.
-const PLAIN_OCTETS_MAX: usize = 4_096;
+const PLAIN_OCTETS_MAX: usize = 3_072;
 /// How much of an HTML body is looked at: it begins with much that is not shown.
-const HTML_OCTETS_MAX: usize = 32_768;
+const HTML_OCTETS_MAX: usize = 16_384;
 
 /// The first text that is no attachment, plain if there is some.
 pub(crate) fn preview(message: &[u8], nodes: &[Node<'_>]) -> String {

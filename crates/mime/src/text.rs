@@ -2,7 +2,7 @@
 //!
 //! Decoding never fails: what cannot be decoded is passed over or replaced.
 
-use encoding_rs::WINDOWS_1252;
+use encoding_rs::{Encoding, REPLACEMENT, UTF_8, WINDOWS_1252};
 use mail_parser::decoders::charsets::map::charset_decoder;
 use std::borrow::Cow;
 
@@ -48,22 +48,22 @@ pub fn decode_text(octets: &[u8], encoding: TransferEncoding, charset: &[u8]) ->
 /// Octets of a charset as Unicode. UTF-8 is believed whatever the label says
 /// where that is US-ASCII, unknown or none; else those are taken for Windows-1252.
 pub fn decode_charset<'a>(octets: &'a [u8], charset: &[u8]) -> Cow<'a, str> {
-    let charset = charset.to_ascii_lowercase();
-    let vague = matches!(
-        charset.as_slice(),
-        b"" | b"us-ascii" | b"ascii" | b"utf-8" | b"utf8"
-    );
-    let decoder = if vague {
-        None
-    } else {
-        charset_decoder(&charset)
-    };
-    if let Some(decode) = decoder {
+    let label = charset.trim_ascii().to_ascii_lowercase();
+    let vague = matches!(label.as_slice(), b"" | b"us-ascii" | b"ascii");
+    // What browsers refuse to decode has an encoding that replaces all of it.
+    let encoding = Encoding::for_label(&label).filter(|encoding| *encoding != REPLACEMENT);
+    if encoding == Some(UTF_8) {
+        return String::from_utf8_lossy(octets);
+    }
+    if let Some(encoding) = encoding.filter(|_| !vague) {
+        return encoding.decode(octets).0;
+    }
+    // UTF-7, DOS code pages and others that are found in mail alone.
+    if let Some(decode) = charset_decoder(&label).filter(|_| !vague) {
         return Cow::Owned(decode(octets));
     }
     match std::str::from_utf8(octets) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) if charset.starts_with(b"utf") => String::from_utf8_lossy(octets),
         Err(_) => WINDOWS_1252.decode_without_bom_handling(octets).0,
     }
 }
@@ -185,6 +185,8 @@ mod tests {
             (b"\xc4\xe3\xba\xc3", "GB2312", "你好"),
             (b"\x83n\x83\x8d\x81[", "Shift_JIS", "ハロー"),
             (b"+ZYeB9FH6ckh5Pg-", "utf-7", "文致出版社"),
+            (b"\x9b\x9c", "ibm850", "ø£"),
+            (b"\xfe\xff\x00\xe1", "utf-16", "á"),
         ] {
             assert_eq!(
                 decode_charset(octets, charset.as_bytes()),

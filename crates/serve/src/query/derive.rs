@@ -1,10 +1,12 @@
 //! Derived rows: fetched in batches, made anew where they are missing.
 
 use super::octets::{blob_range, blob_size};
+use crate::limits::OctetsHeld;
 use crate::stream::{Node, StreamError};
 use account::Row;
 use bytes::Bytes;
 use mime::Derived;
+use std::ops::Range;
 use store::{BlobError, Store};
 use terms::BlobId;
 use tracing::warn;
@@ -70,7 +72,18 @@ async fn make(
 /// Octets in memory, counted as in flight while they are there.
 pub(super) struct Held {
     octets: Bytes,
-    _held: crate::limits::OctetsHeld,
+    _held: Option<OctetsHeld>,
+}
+
+impl Held {
+    /// A part of them, which counts with the whole; `None` where they end before.
+    pub(super) fn part(&self, range: Range<u64>) -> Option<Self> {
+        let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
+        (range.start <= range.end && range.end <= self.octets.len()).then(|| Self {
+            octets: self.octets.slice(range),
+            _held: None,
+        })
+    }
 }
 
 impl std::ops::Deref for Held {
@@ -95,7 +108,7 @@ pub(super) async fn held_range(
     node: &Node,
     store: &dyn Store,
     row: &Row<'_>,
-    range: std::ops::Range<u64>,
+    range: Range<u64>,
     factor: u64,
 ) -> Result<Result<Held, BlobError>, StreamError> {
     let count = range.end.saturating_sub(range.start).saturating_mul(factor);
@@ -110,7 +123,7 @@ pub(super) async fn held_range(
     };
     Ok(blob_range(store, row, range).await.map(|octets| Held {
         octets,
-        _held: held,
+        _held: Some(held),
     }))
 }
 

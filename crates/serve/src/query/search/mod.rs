@@ -125,12 +125,7 @@ impl Search<'_> {
         if let Some(matches) = by_derived(plan, message, &derived) {
             return Ok(Ok(matches));
         }
-        let looked = Looked {
-            node: self.node,
-            store: self.store,
-            row: &message.row,
-            derived: &derived,
-        };
+        let looked = Looked::new(self.node, self.store, &message.row, &derived);
         by_blob(plan, message, &looked).await
     }
 }

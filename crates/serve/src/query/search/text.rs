@@ -1,22 +1,28 @@
 //! Looking for texts in messages: in fields, and in decoded bodies.
 
 use super::fold::Needle;
-use crate::query::derive::{compute, held_range};
+use crate::query::derive::{Held, compute, held_range};
+use crate::query::octets::blob_size;
 use crate::stream::{Node, StreamError};
 use account::Row;
 use mime::{Derived, Fields, Part, TextPart, decode_text, decode_words, html_to_text, pick_fields};
 use std::ops::Range;
+use std::sync::OnceLock;
 use store::{BlobError, Store};
 
 /// How many octets decoding and folding one octet of text takes.
 const TEXT_FACTOR: u64 = 4;
 
+/// Messages up to this are read once and as a whole.
+const WHOLE_OCTETS: u64 = 256 << 10;
+
 /// One message that is looked through.
 pub(super) struct Looked<'a> {
-    pub(super) node: &'a Node,
-    pub(super) store: &'a dyn Store,
-    pub(super) row: &'a Row<'a>,
+    node: &'a Node,
+    store: &'a dyn Store,
+    row: &'a Row<'a>,
     pub(super) derived: &'a Derived<'a>,
+    whole: OnceLock<Held>,
 }
 
 /// Whether something was found; the inner error says that the message cannot be
@@ -53,7 +59,22 @@ fn header_has(header: &[u8], needle: &Needle) -> bool {
     })
 }
 
-impl Looked<'_> {
+impl<'a> Looked<'a> {
+    pub(super) fn new(
+        node: &'a Node,
+        store: &'a dyn Store,
+        row: &'a Row<'a>,
+        derived: &'a Derived<'a>,
+    ) -> Self {
+        Self {
+            node,
+            store,
+            row,
+            derived,
+            whole: OnceLock::new(),
+        }
+    }
+
     /// Whether a field of that name has the text, by the blob's header.
     pub(super) async fn field_has(&self, names: &[String], needle: &Needle) -> Found {
         let mut fields = Vec::new();
@@ -128,12 +149,28 @@ impl Looked<'_> {
         range: Range<u64>,
         work: impl FnOnce(&[u8]) -> bool + Send + 'static,
     ) -> Found {
-        let held = held_range(self.node, self.store, self.row, range, TEXT_FACTOR).await?;
-        let octets = match held {
+        let octets = match self.octets(range).await? {
             Ok(octets) => octets,
             Err(error) => return Ok(Err(error)),
         };
         let found = compute(self.node, &octets, work).await;
         Ok(found.ok_or_else(|| BlobError::Failed("it cannot be decoded".to_owned())))
+    }
+
+    /// A range of the blob, of the whole that is in memory where it is short.
+    async fn octets(&self, range: Range<u64>) -> Result<Result<Held, BlobError>, StreamError> {
+        let size = blob_size(self.row);
+        if size > WHOLE_OCTETS {
+            return held_range(self.node, self.store, self.row, range, TEXT_FACTOR).await;
+        }
+        if self.whole.get().is_none() {
+            match held_range(self.node, self.store, self.row, 0..size, TEXT_FACTOR).await? {
+                // Nobody else looks at this message at the same time.
+                Ok(whole) => drop(self.whole.set(whole)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        let part = self.whole.get().and_then(|whole| whole.part(range));
+        Ok(part.ok_or(BlobError::Damaged(self.row.blob)))
     }
 }
