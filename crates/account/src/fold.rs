@@ -78,6 +78,11 @@ impl State {
         folding.root_commits = folding.root_commits.saturating_add(1);
     }
 
+    /// What the newest checkpoint covers, as far as this state knows.
+    pub fn covers(&self) -> ModSeq {
+        self.folding.covers
+    }
+
     /// Whether the log should be folded now, and how much of it.
     pub fn fold_due(&self) -> Option<FoldKind> {
         let folding = &self.folding;

@@ -16,6 +16,8 @@ pub mod lmtp;
 pub mod pop3;
 pub mod query;
 pub mod stream;
+#[cfg(test)]
+mod test_tls;
 
 pub use accounts::{Account, Accounts};
 pub use auth::Directory;

@@ -130,6 +130,11 @@ impl State {
         self.folding.commits = self.folding.commits.saturating_add(1);
     }
 
+    /// What the newest checkpoint covers, as far as this state knows.
+    pub fn covers(&self) -> ModSeq {
+        self.folding.covers
+    }
+
     /// Whether the log should be folded now.
     pub fn fold_due(&self) -> bool {
         let folding = &self.folding;

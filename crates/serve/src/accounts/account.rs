@@ -1,13 +1,16 @@
 //! Mail accounts on the machinery of this module.
 
 use super::live::{ExecuteError, Handle, Unavailable};
-use super::machine::{Decision, Machine, Sealed};
+use super::machine::{Decision, Machine, OpenFault, Sealed};
 use super::registry::Registry;
 use crate::stream::Node;
-use account::{Command, Note, Outcome, Part, RecentMarks, Refusal, Rest, State, Which};
+use account::{
+    Command, Fold, FoldKind, LoadError, Note, Outcome, Part, RecentMarks, Refusal, Rest, Scope,
+    State, Stored, StoredSection, Which,
+};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::{Checkpoint, Commit, CommitError, Loaded, SectionKey, Store};
+use store::{Checkpoint, Commit, CommitError, Loaded, Section, SectionKey, Sections, Store};
 use terms::{AccountId, MailboxId, ModSeq, Timestamp, UidSet, UidValidity};
 
 /// The accounts of a store, live in this process as they are needed. Cheap to
@@ -325,6 +328,7 @@ impl Machine for State {
     type Refusal = Refusal;
     type Changes = account::Changes;
     type Part = Part;
+    type Fold = Fold;
     type Marks = AccountMarks;
 
     fn number(&self) -> ModSeq {
@@ -384,7 +388,7 @@ impl Machine for State {
             binds: all.binds().to_vec(),
             releases: all.releases().to_vec(),
             due: account::next_due(self),
-            payload: bytes::Bytes::new(),
+            payload: all.encode().into(),
         }
     }
 
@@ -392,27 +396,37 @@ impl Machine for State {
         !changes.binds().is_empty()
     }
 
-    fn open(id: AccountId, loaded: &Loaded) -> Result<Self, String> {
-        if loaded.head == ModSeq::ZERO {
-            Ok(Self::new(id))
-        } else {
-            Err("not readable yet".to_owned())
-        }
+    fn opening() -> Sections {
+        Sections::Root
+    }
+
+    fn open(id: AccountId, loaded: &Loaded) -> Result<Self, OpenFault> {
+        Self::load(id, Scope::Root, &stored(loaded)).map_err(|error| match error {
+            LoadError::MorePieces(keys) => {
+                OpenFault::More(keys.into_iter().map(SectionKey).collect())
+            }
+            error => OpenFault::Bad(error.to_string()),
+        })
     }
 
     fn follow(&mut self, commits: &[Commit]) -> Result<(), String> {
-        if commits.is_empty() {
-            Ok(())
-        } else {
-            Err("not readable yet".to_owned())
+        for commit in commits {
+            Self::follow(self, &commit.payload).map_err(|error| error.to_string())?;
         }
+        Ok(())
     }
 
-    fn sections(&self, _: &[Part]) -> Vec<SectionKey> {
-        Vec::new()
+    fn sections(&self, parts: &[Part]) -> Vec<SectionKey> {
+        let keys = parts.iter().flat_map(|part| self.keys_of(*part));
+        keys.map(SectionKey).collect()
     }
 
-    fn fill(&mut self, _: &[Part], _: &Loaded) -> Result<(), String> {
+    fn fill(&mut self, parts: &[Part], loaded: &Loaded) -> Result<(), String> {
+        let stored = stored(loaded);
+        for part in parts {
+            self.attach(*part, &stored)
+                .map_err(|error| error.to_string())?;
+        }
         Ok(())
     }
 
@@ -421,12 +435,98 @@ impl Machine for State {
     }
 
     fn tables_octets(&self) -> usize {
-        0
+        self.mailboxes()
+            .filter_map(|mailbox| Some(self.table(mailbox.id).ok()?.octets()))
+            .sum()
     }
 
-    fn unload(&mut self) {}
-
-    fn checkpoint(&self, _: ModSeq, _: bool) -> Result<Checkpoint, Vec<Part>> {
-        Err(Vec::new())
+    fn unload(&mut self) {
+        let mailboxes: Vec<MailboxId> = self.mailboxes().map(|mailbox| mailbox.id).collect();
+        for mailbox in mailboxes {
+            Self::unload(self, Part::Table(mailbox));
+        }
+        Self::unload(self, Part::Expunged);
     }
+
+    fn committed(&mut self, octets: usize) {
+        Self::committed(self, octets);
+    }
+
+    fn covers(&self) -> ModSeq {
+        Self::covers(self)
+    }
+
+    fn fold_due(&self) -> bool {
+        Self::fold_due(self).is_some()
+    }
+
+    fn fold(&self) -> Result<(Checkpoint, Fold), Vec<Part>> {
+        let kind = Self::fold_due(self).unwrap_or(FoldKind::Root);
+        match Self::fold(self, kind) {
+            Ok(mut fold) => {
+                let sections = std::mem::take(&mut fold.sections);
+                let checkpoint = checkpoint(fold.number, fold.covers, &sections, &fold.removed);
+                fold.sections = keys_alone(sections);
+                Ok((checkpoint, fold))
+            }
+            Err(Refusal::Needed(part)) => Err(vec![part]),
+            // It has no other reason.
+            Err(_) => Err(Vec::new()),
+        }
+    }
+
+    fn folded(&mut self, fold: &Fold) {
+        Self::folded(self, fold);
+    }
+}
+
+/// What the store has, as the state machines read it.
+pub(super) fn stored(loaded: &Loaded) -> Stored<'_> {
+    Stored {
+        covers: loaded.covers,
+        sections: loaded
+            .sections
+            .iter()
+            .map(|section| StoredSection {
+                key: section.key.0,
+                number: section.number,
+                octets: &section.octets,
+            })
+            .collect(),
+        commits: loaded
+            .commits
+            .iter()
+            .map(|commit| &commit.payload[..])
+            .collect(),
+    }
+}
+
+/// A checkpoint whose sections all stand at `number`.
+pub(super) fn checkpoint(
+    number: ModSeq,
+    covers: ModSeq,
+    sections: &[(u64, Vec<u8>)],
+    removed: &[u64],
+) -> Checkpoint {
+    Checkpoint {
+        number,
+        covers,
+        sections: sections
+            .iter()
+            .map(|(key, octets)| Section {
+                key: SectionKey(*key),
+                number,
+                octets: octets.clone().into(),
+            })
+            .collect(),
+        removed: removed.iter().copied().map(SectionKey).collect(),
+    }
+}
+
+/// The keys without the octets, which are not needed to remember it by.
+fn keys_alone(sections: Vec<(u64, Vec<u8>)>) -> Vec<(u64, Vec<u8>)> {
+    sections
+        .into_iter()
+        .map(|(key, _)| (key, Vec::new()))
+        .collect()
 }

@@ -3,73 +3,77 @@
 //! A checkpoint is made of a published snapshot and blocks no commit. One that
 //! fails loses nothing but time: the log stays as it was.
 
-use super::live::{Handle, Live};
+use super::live::{Handle, Job, Live, Unavailable};
 use super::machine::Machine;
 use std::sync::Arc;
+use store::Sections;
 use tracing::debug;
 
-/// A log of fewer octets since the last checkpoint is left alone.
-const FOLD_OCTETS: usize = 64 << 10;
-/// A log of so many commits is folded in any case.
-const FOLD_COMMITS: usize = 512;
-/// After so many commits the root is written.
-const ROOT_COMMITS: usize = 64;
+/// After a checkpoint that failed so many commits are waited for.
+const RETRY_COMMITS: u32 = 64;
 /// How often tables are loaded for one checkpoint before it is left.
-const LOADS_MAX: usize = 4;
+const LOADS_MAX: usize = 10_000;
 
 /// Starts a checkpoint if one is due and none is on its way.
 pub(super) fn consider<M: Machine>(live: &Arc<Live<M>>) {
-    let root_only = {
+    if !live.state.borrow().fold_due() {
+        return;
+    }
+    {
         let mut queue = live.queue();
-        let log = queue.log;
-        let octets_max = FOLD_OCTETS.max(log.folded_octets / 2);
-        let fold = log.commits >= FOLD_COMMITS || log.octets > octets_max;
-        if queue.folding || queue.stale || !(fold || log.since_root >= ROOT_COMMITS) {
+        queue.fold_wait = queue.fold_wait.saturating_sub(1);
+        if queue.folding || queue.stale || queue.fold_wait > 0 {
             return;
         }
         queue.folding = true;
-        !fold
-    };
+    }
     let live = Arc::clone(live);
     let env = live.shared.node.env.clone();
-    env.spawn(async move { fold(&live, root_only).await });
+    env.spawn(async move {
+        let folding = Folding(&live);
+        if !fold(&live).await {
+            live.queue().fold_wait = RETRY_COMMITS;
+        }
+        drop(folding);
+    });
 }
 
-async fn fold<M: Machine>(live: &Arc<Live<M>>, root_only: bool) {
-    let _folding = Folding(live);
-    let before = live.queue().log;
+/// Makes one checkpoint; `false` if it was not made.
+async fn fold<M: Machine>(live: &Arc<Live<M>>) -> bool {
+    // A handle, so that the account is not forgotten meanwhile.
+    let handle = Handle(Arc::clone(live));
     let mut state = Arc::clone(&live.state.borrow());
-    let mut checkpoint = state.checkpoint(before.covers, root_only);
+    // Which sections there are is known from the checkpoint before. If another
+    // writer has made one since, that knowledge is old.
+    match live.shared.store.load(live.id, Sections::Root).await {
+        Ok(loaded) if loaded.covers == state.covers() => {}
+        Ok(_) => match handle.reopen().await {
+            Ok(reopened) => state = reopened,
+            Err(Unavailable) => return false,
+        },
+        Err(_) => return false,
+    }
+    let mut folded = state.fold();
     for _ in 0..LOADS_MAX {
-        let Err(parts) = checkpoint else { break };
-        // A handle, so that it is not forgotten meanwhile.
-        match Handle(Arc::clone(live)).with(parts).await {
+        let Err(parts) = folded else { break };
+        match handle.with(parts).await {
             Ok(loaded) => state = loaded,
-            Err(_) => return,
+            Err(Unavailable) => return false,
         }
-        checkpoint = state.checkpoint(before.covers, root_only);
+        folded = state.fold();
     }
-    let Ok(checkpoint) = checkpoint else { return };
-    let (covers, octets) = (
-        checkpoint.covers,
-        checkpoint.sections.iter().map(|s| s.octets.len()).sum(),
-    );
-    let done = live.shared.store.checkpoint(live.id, checkpoint).await;
-    let mut queue = live.queue();
-    let log = &mut queue.log;
-    // One that failed is tried again when as much has gathered anew.
-    log.since_root = log.since_root.saturating_sub(before.since_root);
-    if !root_only {
-        log.octets = log.octets.saturating_sub(before.octets);
-        log.commits = log.commits.saturating_sub(before.commits);
-    }
-    match done {
-        Ok(()) if !root_only => {
-            log.covers = covers;
-            log.folded_octets = octets;
+    let Ok((checkpoint, fold)) = folded else {
+        return false;
+    };
+    match live.shared.store.checkpoint(live.id, checkpoint).await {
+        Ok(()) => {
+            live.push(Job::Folded(fold), None);
+            true
         }
-        Ok(()) => {}
-        Err(error) => debug!(account = %live.id, %error, "a checkpoint was not made"),
+        Err(error) => {
+            debug!(account = %live.id, %error, "a checkpoint was not made");
+            false
+        }
     }
 }
 

@@ -159,6 +159,11 @@ impl<M: Machine> Handle<M> {
         }
     }
 
+    /// Begins anew from what the store has, without tables.
+    pub(super) async fn reopen(&self) -> Result<Arc<M>, Unavailable> {
+        self.ask(0, |answer| Job::Reopen { answer }).await?
+    }
+
     /// Puts a job into the queue and waits for its answer.
     async fn ask<T>(
         &self,
@@ -206,31 +211,8 @@ pub(super) struct Queue<M: Machine> {
     pub(super) stale: bool,
     /// A checkpoint is on its way.
     pub(super) folding: bool,
-    pub(super) log: Log,
-}
-
-/// How long the log since the last checkpoints is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Log {
-    /// What the newest checkpoint covers.
-    pub(super) covers: ModSeq,
-    /// Octets of the commits since.
-    pub(super) octets: usize,
-    /// How many.
-    pub(super) commits: usize,
-    /// How many since the root was last written.
-    pub(super) since_root: usize,
-    /// Octets of the newest checkpoint that was made here.
-    pub(super) folded_octets: usize,
-}
-
-impl Log {
-    /// One more commit.
-    pub(super) fn add(&mut self, octets: usize) {
-        self.octets += octets;
-        self.commits += 1;
-        self.since_root += 1;
-    }
+    /// Commits to wait for before the next one.
+    pub(super) fold_wait: u32,
 }
 
 /// A job in the queue, and the room that it takes there.
@@ -253,6 +235,12 @@ pub(super) enum Job<M: Machine> {
     },
     /// Give up the tables.
     Unload,
+    /// The store has taken a checkpoint.
+    Folded(M::Fold),
+    /// Another writer has made a checkpoint: begin anew from the store.
+    Reopen {
+        answer: oneshot::Sender<Result<Arc<M>, Unavailable>>,
+    },
 }
 
 /// A command and who waits for it.
@@ -267,7 +255,7 @@ impl<M: Machine> Live<M> {
     /// After the store did not answer a look for news.
     const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
-    pub(super) fn new(id: AccountId, shared: Arc<Shared>, state: M, log: Log) -> Arc<Self> {
+    pub(super) fn new(id: AccountId, shared: Arc<Shared>, state: M) -> Arc<Self> {
         let limits: &Limits = &shared.node.limits;
         let live = Arc::new(Self {
             id,
@@ -279,7 +267,7 @@ impl<M: Machine> Live<M> {
                 running: false,
                 stale: false,
                 folding: false,
-                log,
+                fold_wait: 0,
             }),
             used: AtomicU64::new(0),
             tables: AtomicUsize::new(0),

@@ -1,7 +1,7 @@
 //! What the writer has to know of a state: an account's, or the directory's.
 
 use bytes::Bytes;
-use store::{Checkpoint, Commit, Loaded, SectionKey};
+use store::{Checkpoint, Commit, Loaded, SectionKey, Sections};
 use terms::{AccountId, BlobId, ModSeq, Timestamp};
 
 /// A state that is the sum of the changes in one log. Pure: the writer in
@@ -19,6 +19,8 @@ pub trait Machine: Clone + Send + Sync + 'static {
     type Changes: Send + Sync + 'static;
     /// A part of the state that may be unloaded.
     type Part: Clone + Send + Sync + 'static;
+    /// What a checkpoint is remembered by.
+    type Fold: Send + Sync + 'static;
     /// What handles share and is no part of the state.
     type Marks: Default + Send + Sync + 'static;
 
@@ -43,11 +45,14 @@ pub trait Machine: Clone + Send + Sync + 'static {
     /// Whether these changes bind blobs: then a full store refuses them.
     fn binds(changes: &Self::Changes) -> bool;
 
+    /// What has to be loaded to open one.
+    fn opening() -> Sections;
+
     /// The state that a load has found.
     ///
     /// # Errors
-    /// If it does not add up to one: the text is for the log.
-    fn open(id: AccountId, loaded: &Loaded) -> Result<Self, String>;
+    /// See [`OpenFault`].
+    fn open(id: AccountId, loaded: &Loaded) -> Result<Self, OpenFault>;
 
     /// Applies commits that follow this state directly.
     ///
@@ -74,11 +79,32 @@ pub trait Machine: Clone + Send + Sync + 'static {
     /// Gives up all but the root.
     fn unload(&mut self);
 
-    /// Everything that has changed after `covers`, or the root alone.
+    /// A commit with a payload of so many octets has been made and applied.
+    fn committed(&mut self, octets: usize);
+
+    /// What the newest checkpoint covers, as far as this state knows.
+    fn covers(&self) -> ModSeq;
+
+    /// Whether the log should be folded now.
+    fn fold_due(&self) -> bool;
+
+    /// The checkpoint to be written.
     ///
     /// # Errors
     /// The parts that it would need in memory.
-    fn checkpoint(&self, covers: ModSeq, root_only: bool) -> Result<Checkpoint, Vec<Self::Part>>;
+    fn fold(&self) -> Result<(Checkpoint, Self::Fold), Vec<Self::Part>>;
+
+    /// The store has taken the checkpoint.
+    fn folded(&mut self, fold: &Self::Fold);
+}
+
+/// Why a load does not add up to a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenFault {
+    /// These sections are needed besides the root.
+    More(Vec<SectionKey>),
+    /// It cannot be read; the text is for the log.
+    Bad(String),
 }
 
 /// What a state says to a command.

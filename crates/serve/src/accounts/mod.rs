@@ -5,6 +5,7 @@
 //! gets at least what the store had when it asked.
 
 mod account;
+mod directory;
 mod fold;
 mod live;
 mod machine;
@@ -16,6 +17,6 @@ mod writer;
 
 pub use account::{Account, AccountMarks, Accounts, OpenError, ReadError};
 pub use live::{ExecuteError, Handle, Unavailable};
-pub use machine::{Decision, Machine, Sealed};
+pub use machine::{Decision, Machine, OpenFault, Sealed};
 pub use names::{AccountName, AccountNameError, NameRules, normal_domain};
 pub use registry::Registry;

@@ -1,15 +1,15 @@
 //! Which accounts are live in this process, and what gives way when there are
 //! too many.
 
-use super::live::{Handle, Job, Live, Log, Unavailable};
-use super::machine::Machine;
+use super::live::{Handle, Job, Live, Unavailable};
+use super::machine::{Machine, OpenFault};
 use crate::stream::Node;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use store::{Commit, Loaded, SectionKey, Sections, Store};
-use terms::{AccountId, ModSeq};
+use store::{Loaded, SectionKey, Sections, Store};
+use terms::AccountId;
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
@@ -97,19 +97,15 @@ impl<M: Machine> Registry<M> {
             handle.fresh().await?;
             return Ok(handle);
         }
-        let loaded = load(&self.shared, id, Sections::Root).await?;
-        let state = M::open(id, &loaded).map_err(|why| {
-            error!(account = %id, why, "the account cannot be opened");
-            Unavailable
-        })?;
-        if loaded.damaged {
+        let (state, damaged) = open::<M>(&self.shared, id).await?;
+        if damaged {
             warn!(account = %id, "the account is damaged and read-only");
         }
         let mut map = self.map();
         // Somebody else may have been faster; there is one writer only.
         let live = map
             .entry(id)
-            .or_insert_with(|| Live::new(id, Arc::clone(&self.shared), state, log_of(&loaded)));
+            .or_insert_with(|| Live::new(id, Arc::clone(&self.shared), state));
         Ok(Handle(Arc::clone(live)))
     }
 
@@ -139,26 +135,29 @@ pub(super) async fn load(
     })
 }
 
-/// How long the log is that was found.
-pub(super) fn log_of(loaded: &Loaded) -> Log {
-    let root = loaded
-        .sections
-        .iter()
-        .find(|section| section.key == SectionKey::ROOT)
-        .map_or(ModSeq::ZERO, |root| root.number);
-    let since = |number: ModSeq| {
-        loaded
-            .commits
-            .iter()
-            .filter(move |commit: &&Commit| commit.first > number)
-    };
-    Log {
-        covers: loaded.covers,
-        octets: since(loaded.covers).map(|c| c.payload.len()).sum(),
-        commits: since(loaded.covers).count(),
-        since_root: since(root).count(),
-        folded_octets: 0,
+/// Opens an account from the store, without tables; and whether it is damaged.
+pub(super) async fn open<M: Machine>(
+    shared: &Shared,
+    id: AccountId,
+) -> Result<(M, bool), Unavailable> {
+    let mut sections = M::opening();
+    // Twice more where the root is in pieces and another writer folds meanwhile.
+    for _ in 0..3 {
+        let loaded = load(shared, id, sections).await?;
+        match M::open(id, &loaded) {
+            Ok(state) => return Ok((state, loaded.damaged)),
+            Err(OpenFault::More(mut more)) => {
+                more.push(SectionKey::ROOT);
+                sections = Sections::Only(more);
+            }
+            Err(OpenFault::Bad(why)) => {
+                error!(account = %id, why, "the account cannot be opened");
+                return Err(Unavailable);
+            }
+        }
     }
+    error!(account = %id, "the account cannot be opened: its root changes all the time");
+    Err(Unavailable)
 }
 
 /// Unloads tables and forgets accounts, as the limits say, until the registry has

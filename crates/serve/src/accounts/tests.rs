@@ -1,6 +1,6 @@
 //! The writer against faults, with a state as small as can be: a list of words.
 
-use super::{Decision, ExecuteError, Handle, Machine, Registry, Sealed};
+use super::{Decision, ExecuteError, Handle, Machine, OpenFault, Registry, Sealed};
 use crate::{Env, Limits, Node};
 use bytes::Bytes;
 use futures::future::join_all;
@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use store::{Checkpoint, Commit, Loaded, MemoryStore, Outcome, Section, SectionKey, Store};
+use store::{
+    Checkpoint, Commit, Loaded, MemoryStore, Outcome, Section, SectionKey, Sections, Store,
+};
 use terms::{AccountId, BlobId, ModSeq, Timestamp};
 
 /// The root counts the words, the only table lists them.
@@ -17,6 +19,8 @@ struct Words {
     number: ModSeq,
     count: u64,
     list: Option<Arc<Vec<String>>>,
+    covers: ModSeq,
+    root: ModSeq,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +65,7 @@ impl Machine for Words {
     type Refusal = u64;
     type Changes = (String, Option<BlobId>);
     type Part = ();
+    type Fold = (ModSeq, bool);
     type Marks = ();
 
     fn number(&self) -> ModSeq {
@@ -124,12 +129,20 @@ impl Machine for Words {
         changes.1.is_some()
     }
 
-    fn open(_: AccountId, loaded: &Loaded) -> Result<Self, String> {
-        let mut words = Self::default();
+    fn opening() -> Sections {
+        Sections::Root
+    }
+
+    fn open(_: AccountId, loaded: &Loaded) -> Result<Self, OpenFault> {
+        let mut words = Self {
+            covers: loaded.covers,
+            ..Self::default()
+        };
         for section in &loaded.sections {
             if section.key == SectionKey::ROOT {
                 words.number = section.number;
                 words.count = section.number.0;
+                words.root = section.number;
             }
         }
         if loaded.covers == ModSeq::ZERO {
@@ -141,7 +154,7 @@ impl Machine for Words {
             .filter(|commit| commit.first > words.number)
             .cloned()
             .collect();
-        words.follow(&news)?;
+        words.follow(&news).map_err(OpenFault::Bad)?;
         Ok(words)
     }
 
@@ -189,37 +202,43 @@ impl Machine for Words {
         self.list = None;
     }
 
-    fn checkpoint(&self, covers: ModSeq, root_only: bool) -> Result<Checkpoint, Vec<()>> {
-        let root = Section {
-            key: SectionKey::ROOT,
+    fn committed(&mut self, _: usize) {}
+
+    fn covers(&self) -> ModSeq {
+        self.covers
+    }
+
+    fn fold_due(&self) -> bool {
+        self.number.0 - self.root.0 >= 64
+    }
+
+    fn fold(&self) -> Result<(Checkpoint, (ModSeq, bool)), Vec<()>> {
+        let root_only = self.number.0 - self.covers.0 < 300;
+        let section = |key, text: String| Section {
+            key,
             number: self.number,
-            octets: Bytes::new(),
+            octets: text.into(),
         };
-        if root_only {
-            return Ok(Checkpoint {
-                number: self.number,
-                covers,
-                sections: vec![root],
-                removed: Vec::new(),
-            });
+        let mut sections = vec![section(SectionKey::ROOT, String::new())];
+        if !root_only {
+            let list = self.list.as_ref().ok_or(vec![()])?;
+            let text = list.iter().map(|word| format!("{word} ")).collect();
+            sections.push(section(LIST, text));
         }
-        let Some(list) = &self.list else {
-            return Err(vec![()]);
-        };
-        let text: String = list.iter().map(|word| format!("{word} ")).collect();
-        Ok(Checkpoint {
+        let checkpoint = Checkpoint {
             number: self.number,
-            covers: self.number,
-            sections: vec![
-                root,
-                Section {
-                    key: LIST,
-                    number: self.number,
-                    octets: text.into(),
-                },
-            ],
+            covers: if root_only { self.covers } else { self.number },
+            sections,
             removed: Vec::new(),
-        })
+        };
+        Ok((checkpoint, (self.number, root_only)))
+    }
+
+    fn folded(&mut self, (number, root_only): &(ModSeq, bool)) {
+        self.root = *number;
+        if !root_only {
+            self.covers = *number;
+        }
     }
 }
 
@@ -245,7 +264,7 @@ async fn put(store: &MemoryStore, id: BlobId) {
 }
 
 async fn commits(store: &MemoryStore) -> Vec<Vec<String>> {
-    let loaded = store.load(ID, store::Sections::All).await.unwrap();
+    let loaded = store.load(ID, Sections::All).await.unwrap();
     loaded.commits.iter().map(Words::words_of).collect()
 }
 
@@ -410,18 +429,19 @@ async fn a_damaged_account_is_read_only() {
 async fn tables_come_when_they_are_needed_and_go() {
     let store = MemoryStore::new();
     let (registry, handle) = opened(&store, 1).await;
-    for _ in 0..10 {
+    for _ in 0..20 {
         handle.execute(Ask::Add("w")).await.unwrap();
     }
-    assert_eq!(registry.tables_octets(), 1_000);
+    // Counted now and then.
+    assert_eq!(registry.tables_octets(), 1_600);
     // Idle: the tables go, the root stays.
     tokio::time::sleep(Limits::default().table_idle * 2).await;
     assert_eq!(registry.tables_octets(), 0);
     assert!(handle.snapshot().list.is_none());
-    assert_eq!(handle.execute(Ask::Add("x")).await.unwrap(), "10:x");
-    assert_eq!(handle.snapshot().number(), ModSeq(11));
+    assert_eq!(handle.execute(Ask::Add("x")).await.unwrap(), "20:x");
+    assert_eq!(handle.snapshot().number(), ModSeq(21));
     assert_eq!(handle.execute(Ask::Last).await.unwrap(), "x");
-    assert_eq!(handle.with(vec![()]).await.unwrap().words().len(), 11);
+    assert_eq!(handle.with(vec![()]).await.unwrap().words().len(), 21);
 
     // Too many: they go at once.
     for _ in 0..40 {
@@ -436,7 +456,7 @@ async fn tables_come_when_they_are_needed_and_go() {
     assert_eq!(registry.live_count(), 0);
     assert_eq!(registry.tables_octets(), 0);
     let handle = registry.open(ID).await.unwrap();
-    assert_eq!(handle.with(vec![()]).await.unwrap().words().len(), 51);
+    assert_eq!(handle.with(vec![()]).await.unwrap().words().len(), 61);
 }
 
 #[tokio::test(start_paused = true)]
@@ -448,7 +468,7 @@ async fn a_long_log_is_folded() {
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(commits(&store).await.len() < 400);
-    let root = store.load(ID, store::Sections::Root).await.unwrap();
+    let root = store.load(ID, Sections::Root).await.unwrap();
     assert!(root.commits.len() <= 64 + 1);
     let (_other, there) = opened(&store, 2).await;
     assert_eq!(there.snapshot().number(), ModSeq(700));

@@ -13,7 +13,7 @@
 
 use super::live::{Answer, Command, ExecuteError, Job, Live, Unavailable, Waiting};
 use super::machine::{Decision, Machine};
-use super::registry::{load, log_of};
+use super::registry::{load, open};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +73,8 @@ struct Turn<M: Machine> {
     commands: VecDeque<Pending<M>>,
     refreshes: Vec<Asked<M>>,
     loads: Vec<(Vec<M::Part>, Asked<M>)>,
+    reopens: Vec<Asked<M>>,
+    folds: Vec<M::Fold>,
     unload: bool,
     look: bool,
 }
@@ -90,6 +92,8 @@ impl<M: Machine> Turn<M> {
             commands: VecDeque::with_capacity(waiting.len()),
             refreshes: Vec::new(),
             loads: Vec::new(),
+            reopens: Vec::new(),
+            folds: Vec::new(),
             unload: false,
         };
         for Waiting { job, room } in waiting {
@@ -100,6 +104,8 @@ impl<M: Machine> Turn<M> {
                 }),
                 Job::Refresh { answer } => turn.refreshes.push(answer),
                 Job::Load { parts, answer } => turn.loads.push((parts, answer)),
+                Job::Reopen { answer } => turn.reopens.push(answer),
+                Job::Folded(fold) => turn.folds.push(fold),
                 Job::Unload => turn.unload = true,
             }
         }
@@ -145,6 +151,8 @@ struct Writer<'a, M: Machine> {
 impl<M: Machine> Writer<'_, M> {
     /// Between two attempts, at first; doubled each time, with jitter.
     const PAUSE: Duration = Duration::from_millis(4);
+    /// Tables grow slowly: they are counted at each change of this multiple.
+    const COUNT_EVERY: u64 = 16;
     /// How often a part is loaded while others commit.
     const LOADS_MAX: usize = 4;
 
@@ -156,11 +164,23 @@ impl<M: Machine> Writer<'_, M> {
                 let _ = asked.send(renewed.map(|()| self.published()));
             }
         }
+        for fold in &turn.folds {
+            let mut state = (*self.published()).clone();
+            state.folded(fold);
+            self.publish(state);
+        }
+        if !turn.reopens.is_empty() {
+            let reopened = self.reopen().await;
+            for asked in turn.reopens {
+                let _ = asked.send(reopened.map(|()| self.published()));
+            }
+        }
         // Before loading: what is asked for now is used now.
         if turn.unload {
             let mut state = (*self.published()).clone();
             state.unload();
             self.publish(state);
+            self.live.count_tables();
         }
         for (parts, asked) in turn.loads {
             let loaded = self.load(&parts).await;
@@ -180,7 +200,6 @@ impl<M: Machine> Writer<'_, M> {
             *shown = Arc::new(state);
             newer
         });
-        self.live.count_tables();
     }
 
     fn set_stale(&self, stale: bool) {
@@ -195,7 +214,7 @@ impl<M: Machine> Writer<'_, M> {
                 return Ok(());
             }
         }
-        self.reload(Sections::Root).await.map(drop)
+        self.reload(M::opening()).await.map(drop)
     }
 
     /// Loads what others have committed and publishes it.
@@ -208,40 +227,52 @@ impl<M: Machine> Writer<'_, M> {
             self.set_stale(true);
             return Err(Unavailable);
         }
-        let state = self.advance(&shown, &loaded)?;
-        self.publish(state);
-        let mut queue = self.live.queue();
-        queue.stale = false;
-        queue.log = log_of(&loaded);
-        drop(queue);
+        match self.advance(&shown, &loaded) {
+            Some(state) => self.publish(state),
+            None => self.reopen().await?,
+        }
+        self.set_stale(false);
         Ok(loaded)
     }
 
-    /// `shown` with what `loaded` has beyond it; opened anew, without tables,
-    /// where the commits between have been folded.
-    fn advance(&self, shown: &M, loaded: &Loaded) -> Result<M, Unavailable> {
+    /// Begins anew from what the store has, without tables.
+    async fn reopen(&self) -> Result<(), Unavailable> {
+        let (state, _) = open::<M>(&self.live.shared, self.live.id).await?;
+        if state.number() < self.published().number() {
+            warn!(account = %self.live.id, "the account has gone from the store");
+            self.set_stale(true);
+            return Err(Unavailable);
+        }
+        self.publish(state);
+        self.live.count_tables();
+        Ok(())
+    }
+
+    /// `shown` with what `loaded` has beyond it; `None` where the commits between
+    /// have been folded.
+    fn advance(&self, shown: &M, loaded: &Loaded) -> Option<M> {
         let root = loaded
             .sections
             .iter()
             .find(|section| section.key == SectionKey::ROOT);
         let folded = root.map_or(loaded.covers, |root| root.number.max(loaded.covers));
-        if folded <= shown.number() {
-            let news: Vec<Commit> = loaded
-                .commits
-                .iter()
-                .filter(|commit| commit.first > shown.number())
-                .cloned()
-                .collect();
-            let mut state = shown.clone();
-            match state.follow(&news) {
-                Ok(()) => return Ok(state),
-                Err(why) => warn!(account = %self.live.id, why, "commits do not follow"),
+        if folded > shown.number() {
+            return None;
+        }
+        let news: Vec<Commit> = loaded
+            .commits
+            .iter()
+            .filter(|commit| commit.first > shown.number())
+            .cloned()
+            .collect();
+        let mut state = shown.clone();
+        match state.follow(&news) {
+            Ok(()) => Some(state),
+            Err(why) => {
+                warn!(account = %self.live.id, why, "commits do not follow");
+                None
             }
         }
-        M::open(self.live.id, loaded).map_err(|why| {
-            error!(account = %self.live.id, why, "the account cannot be opened");
-            Unavailable
-        })
     }
 
     /// Has these parts in memory.
@@ -256,15 +287,21 @@ impl<M: Machine> Writer<'_, M> {
             if loaded.head > shown.number() {
                 // Others have committed; what the parts are made of may be other
                 // sections now.
-                self.reload(Sections::Root).await?;
+                self.reload(M::opening()).await?;
                 continue;
             }
             let mut state = (*shown).clone();
-            state.fill(parts, &loaded).map_err(|why| {
-                error!(account = %self.live.id, why, "a table cannot be read");
-                Unavailable
-            })?;
-            self.publish(state);
+            match state.fill(parts, &loaded) {
+                Ok(()) => {
+                    self.publish(state);
+                    self.live.count_tables();
+                }
+                Err(why) => {
+                    // Another writer may have folded meanwhile.
+                    debug!(account = %self.live.id, why, "a part does not fit");
+                    self.reopen().await?;
+                }
+            }
         }
         warn!(account = %self.live.id, "a table could not be loaded");
         Err(Unavailable)
@@ -356,7 +393,10 @@ impl<M: Machine> Writer<'_, M> {
     ) -> Result<(), Round<M>> {
         // The root, and the commits since the newest `covers`: more of them than
         // with the root alone.
-        let sections = Sections::Only(vec![SectionKey::ROOT]);
+        let sections = match M::opening() {
+            Sections::Root => Sections::Only(vec![SectionKey::ROOT]),
+            all => all,
+        };
         let loaded = self.reload(sections).await.map_err(|_| Round::Again)?;
         let found = doubts
             .iter()
@@ -441,8 +481,13 @@ impl<M: Machine> Writer<'_, M> {
         let store = &self.live.shared.store;
         match store.commit(self.live.id, base.number(), commit).await {
             Ok(()) => {
-                self.publish(state);
-                self.live.queue().log.add(octets);
+                state.committed(octets);
+                if state.number().0.is_multiple_of(Self::COUNT_EVERY) {
+                    self.publish(state);
+                    self.live.count_tables();
+                } else {
+                    self.publish(state);
+                }
                 Round::Answer(answers)
             }
             Err(CommitError::Conflict { current }) => {
