@@ -118,7 +118,7 @@ pub(super) fn parts(uids: &UidSet, count_max: usize) -> Vec<UidSet> {
     for (first, last) in uids.runs() {
         let mut from = Some(first);
         while let Some(start) = from.filter(|&start| start <= last) {
-            let end = u64::from(start.value()) + room - 1;
+            let end = u64::from(start.value()).saturating_add(room - 1);
             let end = u32::try_from(end)
                 .ok()
                 .and_then(Uid::new)
