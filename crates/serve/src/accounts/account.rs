@@ -53,6 +53,11 @@ impl Accounts {
         self.registry.store()
     }
 
+    /// What all sessions share.
+    pub fn node(&self) -> &Arc<Node> {
+        self.registry.node()
+    }
+
     /// Opens an account, at least as new as the store has it. Loads the root and a
     /// short log, no tables.
     ///

@@ -11,6 +11,7 @@ mod live;
 mod machine;
 mod names;
 mod registry;
+pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -74,7 +74,9 @@ impl AccountName {
         // A quote or a backslash would only come from a quoted local part, which
         // no account has; a slash would be a level of `Users/<owner>/…`.
         let forbidden = |c: char| {
-            c.is_control() || c.is_whitespace() || matches!(c, '"' | '\\' | '/' | '<' | '>' | ',')
+            c.is_control()
+                || c.is_whitespace()
+                || matches!(c, '"' | '@' | '\\' | '/' | '<' | '>' | ',')
         };
         if local.contains(forbidden) {
             return Err(AccountNameError::Character);

@@ -75,6 +75,11 @@ impl<M: Machine> Registry<M> {
         &self.shared.store
     }
 
+    /// What all sessions share.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.shared.node
+    }
+
     /// Octets of all tables in memory.
     pub fn tables_octets(&self) -> usize {
         self.shared.tables.load(Ordering::Relaxed)

@@ -1,12 +1,20 @@
 //! Who has an account here: logins, recipients, and the operator's commands.
 
 use super::password::Password;
-use super::service::Auth;
-use crate::accounts::{Account, Accounts, NameRules};
+use super::service::{Auth, Checked};
+use crate::accounts::{
+    Account, AccountName, Accounts, ExecuteError, Handle, NameRules, OpenError, Registry,
+    Unavailable, normal_domain,
+};
+use account::DeviceId;
+use account::directory::{Command, Record, Refusal, State};
+use proto::smtp::{Address, Domain};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use store::Store;
-use terms::AccountId;
+use terms::{AccountId, Timestamp};
+use tracing::{error, info, warn};
 
 /// By which protocol somebody logs in; a device may be for some only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +76,15 @@ pub enum RecipientError {
 
 /// The directory of a node. Cheap to clone.
 #[derive(Clone)]
-pub struct Directory(Arc<Inner>);
+pub struct Directory(pub(super) Arc<Inner>);
 
-struct Inner {
-    accounts: Accounts,
-    auth: Auth,
+pub(super) struct Inner {
+    pub(super) accounts: Accounts,
+    pub(super) auth: Auth,
     rules: NameRules,
+    pub(super) handle: Handle<State>,
+    /// Accounts that were used, to be filed now and then.
+    used: Mutex<HashMap<AccountId, Timestamp>>,
 }
 
 impl fmt::Debug for Directory {
@@ -82,8 +93,18 @@ impl fmt::Debug for Directory {
     }
 }
 
+/// What a password is checked against.
+struct Candidate {
+    id: AccountId,
+    device: DeviceId,
+    verifiers: Vec<String>,
+    /// The account's main password, whose verifiers may be renewed.
+    main: bool,
+}
+
 impl Directory {
-    /// Opens the directory that lies in the accounts' store.
+    /// Opens the directory that lies in the accounts' store, finishes removals
+    /// that were interrupted, and from now on wakes accounts that are due.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -91,12 +112,18 @@ impl Directory {
         accounts: Accounts,
         auth: Auth,
         rules: NameRules,
-    ) -> Result<Self, crate::accounts::Unavailable> {
-        Ok(Self(Arc::new(Inner {
+    ) -> Result<Self, Unavailable> {
+        let registry = Registry::new(Arc::clone(accounts.node()), Arc::clone(accounts.store()));
+        let handle = registry.open(AccountId::DIRECTORY).await?;
+        let directory = Self(Arc::new(Inner {
             accounts,
             auth,
             rules,
-        })))
+            handle,
+            used: Mutex::default(),
+        }));
+        super::background::start(&directory);
+        Ok(directory)
     }
 
     /// The store under it.
@@ -114,6 +141,32 @@ impl Directory {
         &self.0.rules
     }
 
+    /// What checks passwords and makes verifiers.
+    pub fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    /// The newest directory that this process knows.
+    pub fn snapshot(&self) -> Arc<State> {
+        self.0.handle.snapshot()
+    }
+
+    /// The directory, as new as the store has it.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn fresh(&self) -> Result<Arc<State>, Unavailable> {
+        self.0.handle.fresh().await
+    }
+
+    /// Has a command of the directory done.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub async fn execute(&self, command: Command) -> Result<(), ExecuteError<Refusal>> {
+        self.0.handle.execute(command).await
+    }
+
     /// Checks a name and a password and opens the account. A wrong answer comes
     /// at one fixed time after the question.
     ///
@@ -125,25 +178,178 @@ impl Directory {
         name: &str,
         password: &[u8],
     ) -> Result<Login, LoginError> {
-        let _ = (
-            protocol,
+        let node = Arc::clone(self.0.accounts.node());
+        let asked = node.env.monotonic();
+        let state = self.fresh().await.map_err(|_| LoginError::Unavailable)?;
+        let candidate = self.candidate(&state, name);
+        // A password that can be none is still computed with.
+        let (password, possible) = match Password::new(password) {
+            Some(password) => (password, true),
+            None => (Password::none(), false),
+        };
+        let against = candidate
+            .as_ref()
+            .filter(|_| possible)
+            .map(|found| (found.id, &found.verifiers[..]));
+        let checked = self.0.auth.check(against, &password).await;
+        let renew = match (checked, &candidate) {
+            (Ok(Checked::Right { renew }), Some(_)) => renew,
+            (Ok(_), _) => {
+                self.0.auth.wait_before_wrong(asked).await;
+                return Err(LoginError::Wrong);
+            }
+            (Err(busy), _) => {
+                warn!(%busy, "a login was put off");
+                return Err(LoginError::Unavailable);
+            }
+        };
+        let Some(found) = candidate else {
+            return Err(LoginError::Wrong);
+        };
+        let account = self.0.accounts.open(found.id).await.map_err(|error| {
+            if error == OpenError::Missing {
+                error!(account = %found.id, "the directory names an account that there is not");
+            }
+            LoginError::Unavailable
+        })?;
+        if !device_may(&account, found.device, protocol, node.env.now()) {
+            self.0.auth.wait_before_wrong(asked).await;
+            return Err(LoginError::Wrong);
+        }
+        let name = state.name_of(found.id).unwrap_or(name).to_owned();
+        if renew && found.main {
+            self.renew(&name, found.verifiers, password);
+        }
+        self.note_use(found.id, node.env.now());
+        Ok(Login {
+            account,
             name,
-            AccountId::DIRECTORY,
-            Password::new(password),
-        );
-        let _ = &self.0.auth;
-        Err(LoginError::Unavailable)
+            device: found.device,
+        })
     }
 
-    /// Finds the account that an address stands for.
+    /// Finds what a login name stands for: the exact name of an account or an
+    /// alias, else `name+device`.
+    fn candidate(&self, state: &State, text: &str) -> Option<Candidate> {
+        let now = self.0.accounts.node().env.now();
+        let usable = |record: &&Record| record.is_usable(now);
+        let name = AccountName::new(text, &self.0.rules).ok()?;
+        if let Some(record) = state.account(name.as_str()) {
+            return Some(record).filter(usable).map(|record| Candidate {
+                id: record.id,
+                device: DeviceId::DEFAULT,
+                verifiers: record.verifiers.clone(),
+                main: true,
+            });
+        }
+        let (base, device) = AccountName::split(text, &self.0.rules)?;
+        let record = state.account(base.as_str()).filter(usable)?;
+        let device = record.device(&device)?;
+        if device.expires.is_some_and(|end| end <= now) {
+            return None;
+        }
+        Some(Candidate {
+            id: record.id,
+            device: device.device,
+            verifiers: device.verifiers.clone(),
+            main: false,
+        })
+    }
+
+    /// Makes the verifiers that are missing, beside the session.
+    fn renew(&self, name: &str, old: Vec<String>, password: Password) {
+        let (directory, name) = (self.clone(), name.to_owned());
+        self.0.accounts.node().env.spawn(async move {
+            let Ok(verifiers) = directory.0.auth.make(&password).await else {
+                return;
+            };
+            let command = Command::SetVerifiers {
+                name: name.clone(),
+                verifiers,
+                replaces: Some(old),
+            };
+            match directory.execute(command).await {
+                Ok(()) => info!(name, "the password's verifiers are renewed"),
+                // Another password meanwhile, or another login was faster.
+                Err(ExecuteError::Refused(_)) => {}
+                Err(error) => warn!(name, %error, "verifiers were not renewed"),
+            }
+        });
+    }
+
+    fn note_use(&self, id: AccountId, now: Timestamp) {
+        self.0
+            .used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, now);
+    }
+
+    /// Takes what [`Directory::login`] has noted, to file it.
+    pub(super) fn take_uses(&self) -> Vec<(AccountId, Timestamp)> {
+        let mut used = self.0.used.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *used).into_iter().collect()
+    }
+
+    /// Finds the account that an address stands for: an exact account or alias
+    /// before the local part is split.
     ///
     /// # Errors
     /// See [`RecipientError`].
-    pub async fn recipient(
-        &self,
-        address: &proto::smtp::Address,
-    ) -> Result<Recipient, RecipientError> {
-        let _ = address;
-        Err(RecipientError::Unavailable)
+    pub async fn recipient(&self, address: &Address) -> Result<Recipient, RecipientError> {
+        let unavailable = |_| RecipientError::Unavailable;
+        let state = self.fresh().await.map_err(unavailable)?;
+        let text = match &address.domain {
+            None => address.local.clone(),
+            Some(Domain::Name(domain) | Domain::Literal(domain)) => {
+                self.check_domain(&state, domain)?;
+                format!("{}@{domain}", address.local)
+            }
+        };
+        let exact = AccountName::new(&text, &self.0.rules).ok();
+        let exact = exact.and_then(|name| state.account(name.as_str()));
+        let (record, detail) = match exact {
+            Some(record) => (record, None),
+            None => AccountName::split(&text, &self.0.rules)
+                .and_then(|(base, detail)| Some((state.account(base.as_str())?, Some(detail))))
+                .ok_or(RecipientError::UnknownUser)?,
+        };
+        if !record.is_usable(self.0.accounts.node().env.now()) {
+            return Err(RecipientError::Unavailable);
+        }
+        let account = self.0.accounts.open(record.id).await.map_err(|error| {
+            warn!(account = %record.id, %error, "a recipient's account cannot be opened");
+            RecipientError::Unavailable
+        })?;
+        Ok(Recipient {
+            account,
+            name: state.name_of(record.id).unwrap_or_default().to_owned(),
+            detail,
+        })
     }
+
+    /// Whether mail for the domain is taken here.
+    fn check_domain(&self, state: &State, domain: &str) -> Result<(), RecipientError> {
+        let domain = normal_domain(domain).map_err(|_| RecipientError::UnknownDomain)?;
+        let default = self.0.rules.default_domain.as_deref();
+        let is_default = default.is_some_and(|own| normal_domain(own).as_ref() == Ok(&domain));
+        if is_default || state.domain(&domain).is_some() {
+            Ok(())
+        } else {
+            Err(RecipientError::UnknownDomain)
+        }
+    }
+}
+
+/// Whether the device may be used so. All accounts have the default one.
+fn device_may(account: &Account, device: DeviceId, protocol: Protocol, now: Timestamp) -> bool {
+    let state = account.snapshot();
+    let Some(device) = state.device(device) else {
+        return false;
+    };
+    let may = match protocol {
+        Protocol::Imap => device.protocols.imap,
+        Protocol::Pop3 => device.protocols.pop3,
+    };
+    may && device.revoked.is_none() && device.expires.is_none_or(|end| now < end)
 }

@@ -1,13 +1,16 @@
 //! Who may log in: verifiers, the threads that compute them, what is remembered.
 
+mod background;
 mod cache;
 mod directory;
+mod operator;
 mod password;
 mod pool;
 mod scheme;
 mod service;
 
 pub use directory::{Directory, Login, LoginError, Protocol, Recipient, RecipientError};
+pub use operator::{Addition, OperatorError};
 pub use password::Password;
 pub use pool::Busy;
 pub use scheme::{

@@ -20,6 +20,11 @@ impl Password {
             .then(|| Self(Arc::new(Zeroizing::new(octets.into()))))
     }
 
+    /// One that fits nothing that a password was stored for.
+    pub(super) fn none() -> Self {
+        Self(Arc::new(Zeroizing::new(Box::default())))
+    }
+
     /// Its octets.
     pub fn octets(&self) -> &[u8] {
         &self.0

@@ -1,0 +1,53 @@
+//! What happens by itself: removals that were interrupted are finished, accounts
+//! that are due are woken, last use is filed.
+
+use super::directory::Directory;
+use crate::accounts::sweep;
+use account::directory::Command;
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// Between two times that last use is filed.
+const FILE_USES: Duration = Duration::from_secs(3_600);
+/// Uses filed in one command.
+const USES_MAX: usize = 10_000;
+
+/// Starts it; it ends when the node stops.
+pub(super) fn start(directory: &Directory) {
+    let directory = directory.clone();
+    let env = directory.accounts().node().env.clone();
+    env.spawn(async move { run(directory).await });
+}
+
+async fn run(directory: Directory) {
+    let node = std::sync::Arc::clone(directory.accounts().node());
+    let env = &node.env;
+    for id in directory.snapshot().removals().collect::<Vec<_>>() {
+        match directory.finish_removal(id).await {
+            Ok(()) => info!(account = %id, "an interrupted removal is finished"),
+            Err(error) => warn!(account = %id, %error, "a removal is not finished"),
+        }
+    }
+    let mut sweeper = sweep::Sweeper::new(directory.accounts().clone());
+    let mut filed = env.monotonic();
+    loop {
+        let wait = env.timeout(node.limits.sweep_interval, node.stopping());
+        let stopping = wait.await.is_ok();
+        if stopping || env.monotonic().saturating_sub(filed) >= FILE_USES {
+            filed = env.monotonic();
+            file_uses(&directory).await;
+        }
+        if stopping {
+            return;
+        }
+        sweeper.sweep().await;
+    }
+}
+
+async fn file_uses(directory: &Directory) {
+    let uses = directory.take_uses();
+    for some in uses.chunks(USES_MAX) {
+        // What is lost here is of no weight.
+        let _ = directory.execute(Command::FileUse(some.to_vec())).await;
+    }
+}
