@@ -17,6 +17,7 @@ mod codec;
 mod command;
 mod decide;
 mod device;
+mod digest;
 pub mod directory;
 mod due;
 mod email_set;
@@ -55,3 +56,6 @@ pub use settings::{Collect, Hold, HoldSettings, Limits, SeenAfterRetr, Used};
 pub use state::State;
 pub use table::Table;
 pub use view::{RecentMarks, Told, View};
+
+#[cfg(test)]
+mod tests;

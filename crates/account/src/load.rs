@@ -100,7 +100,8 @@ impl State {
         let rows_number = match scope {
             Scope::All => {
                 state.slots = state.slots_of_sections(stored)?;
-                state.expunged.list = Arc::new(expunged_of_sections(stored)?);
+                let sections = state.sections_of(stored, Some(Part::Expunged))?;
+                state.expunged.list = Arc::new(expunged_of_sections(&sections)?);
                 stored.covers
             }
             Scope::Root => {
@@ -198,7 +199,7 @@ impl State {
         for mailbox in self.root.mailboxes.values() {
             tables.insert(mailbox.id, self.empty_table(mailbox.id));
         }
-        for section in &stored.sections {
+        for section in self.sections_of(stored, None)? {
             let kind = Kind::of(section.key);
             if !matches!(kind, Some(Kind::Chunk | Kind::Log)) {
                 continue;
@@ -212,6 +213,30 @@ impl State {
             .iter()
             .map(|(id, table)| (*id, Slot::Loaded(Arc::new(table.clone()))))
             .collect())
+    }
+
+    /// The sections that the root names, of one part or of all; others are left
+    /// over from before and say nothing.
+    fn sections_of<'a, 's>(
+        &self,
+        stored: &'a Stored<'s>,
+        part: Option<Part>,
+    ) -> Result<Vec<&'a StoredSection<'s>>> {
+        let keys: Vec<u64> = match part {
+            Some(part) => self.keys_of(part),
+            None => self.folding.stored.iter().map(|(key, ())| *key).collect(),
+        };
+        let mut sections = stored.sections.iter().peekable();
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            while sections.next_if(|section| section.key < key).is_some() {}
+            match sections.next_if(|section| section.key == key) {
+                Some(section) => found.push(section),
+                None if Kind::of(key) == Some(Kind::Root) => {}
+                None => return Err(LoadError::Gap(stored.covers)),
+            }
+        }
+        Ok(found)
     }
 
     fn empty_table(&self, mailbox: MailboxId) -> Table {
@@ -238,8 +263,9 @@ impl State {
         match part {
             Part::Table(mailbox) => self.attach_table(mailbox, stored, &commits),
             Part::Expunged => {
+                let sections = self.sections_of(stored, Some(part))?;
                 let mut slot = ExpungedSlot {
-                    list: Arc::new(expunged_of_sections(stored)?),
+                    list: Arc::new(expunged_of_sections(&sections)?),
                     since: None,
                 };
                 for (number, change) in &commits {
@@ -262,12 +288,8 @@ impl State {
         commits: &[(ModSeq, Change)],
     ) -> Result<()> {
         let mut table = self.empty_table(mailbox);
-        for section in &stored.sections {
-            let of_this = matches!(Kind::of(section.key), Some(Kind::Chunk | Kind::Log))
-                && mailbox_of(section.key) == mailbox;
-            if of_this {
-                take_table_section(&mut table, section)?;
-            }
+        for section in self.sections_of(stored, Some(Part::Table(mailbox)))? {
+            take_table_section(&mut table, section)?;
         }
         let mut slot = Slot::Loaded(Arc::new(table));
         for (number, change) in commits {
@@ -390,12 +412,10 @@ fn take_table_section(table: &mut Table, section: &StoredSection<'_>) -> Result<
     }
 }
 
-fn expunged_of_sections(stored: &Stored<'_>) -> Result<Expunged> {
+fn expunged_of_sections(sections: &[&StoredSection<'_>]) -> Result<Expunged> {
     let mut list = Expunged::default();
-    for section in &stored.sections {
-        if Kind::of(section.key) == Some(Kind::Expunged)
-            && !list.push_part(take_expunged_part(section.octets)?)
-        {
+    for section in sections {
+        if !list.push_part(take_expunged_part(section.octets)?) {
             return Err(LoadError::Gap(section.number));
         }
     }

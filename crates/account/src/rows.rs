@@ -218,6 +218,30 @@ impl Columns {
         self.len() * 44 + self.prefix_texts.items.len() + self.keyword_sets.items.len() * 2
     }
 
+    /// Octets of memory that the columns take.
+    pub(crate) fn memory(&self) -> usize {
+        fn of<T>(column: &Vec<T>) -> usize {
+            column.capacity() * size_of::<T>()
+        }
+        of(&self.uids)
+            + of(&self.blobs)
+            + of(&self.emails)
+            + of(&self.modseqs)
+            + of(&self.flags)
+            + of(&self.keywords)
+            + of(&self.dates)
+            + of(&self.zones)
+            + of(&self.saved)
+            + of(&self.sizes)
+            + of(&self.prefixes)
+            + of(&self.keyword_sets.items)
+            + of(&self.keyword_sets.ends)
+            + of(&self.prefix_texts.items)
+            + of(&self.prefix_texts.ends)
+            + of(&self.downgraded)
+            + size_of::<Self>()
+    }
+
     /// The row at `index`, from zero.
     pub fn get(&self, index: usize) -> Option<Row<'_>> {
         let uid = *self.uids.get(index)?;

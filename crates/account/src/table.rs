@@ -130,11 +130,11 @@ impl Table {
         &self.log
     }
 
-    /// About how many octets of memory it takes.
+    /// About how many octets of memory it takes, shared ones included.
     pub fn octets(&self) -> usize {
         self.chunks
             .iter()
-            .map(|chunk| chunk.columns.weight() + chunk.columns.len() * 24 + 256)
+            .map(|chunk| chunk.columns.memory() + 64)
             .sum::<usize>()
             + self.log.octets()
     }

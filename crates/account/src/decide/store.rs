@@ -7,6 +7,7 @@ use crate::mailbox::Counts;
 use crate::outcome::{Decision, Outcome, Refusal, Rest};
 use crate::rows::Row;
 use crate::state::State;
+use std::collections::BTreeMap;
 use terms::{
     EmailNumber, MailboxId, ModSeq, StoreMode, StoreOp, SystemFlag, Timestamp, Uid, UidSet,
 };
@@ -171,6 +172,8 @@ struct Pass {
     counts: Counts,
     hit: usize,
     groups: Vec<Group>,
+    /// Where the group with these flags stands.
+    places: BTreeMap<(u8, Vec<u16>), usize>,
     /// The group of the row before.
     recent: usize,
     found: Ascending,
@@ -187,6 +190,7 @@ impl Pass {
             counts,
             hit: 0,
             groups: Vec::new(),
+            places: BTreeMap::new(),
             recent: 0,
             found: Ascending::default(),
             changed: Ascending::default(),
@@ -219,17 +223,16 @@ impl Pass {
         let keywords = places.as_deref().unwrap_or(row.keywords);
         let same = |group: &Group| group.bits == bits && group.keywords == keywords;
         if !self.groups.get(self.recent).is_some_and(same) {
-            self.recent = match self.groups.iter().position(same) {
-                Some(index) => index,
-                None => {
-                    self.groups.push(Group {
-                        bits,
-                        keywords: keywords.to_vec(),
-                        uids: Ascending::default(),
-                    });
-                    self.groups.len() - 1
-                }
-            };
+            let next = self.groups.len();
+            let place = self.places.entry((bits, keywords.to_vec()));
+            self.recent = *place.or_insert(next);
+            if self.recent == next {
+                self.groups.push(Group {
+                    bits,
+                    keywords: keywords.to_vec(),
+                    uids: Ascending::default(),
+                });
+            }
         }
         if let Some(group) = self.groups.get_mut(self.recent) {
             group.uids.push(row.uid);

@@ -2,18 +2,19 @@
 //! devices that are silent. And what gives way to a delivery.
 
 use super::expunge::removal;
-use super::{Ascending, Draft, Tally, collect, runs};
+use super::{Ascending, Draft, Tally, collect};
 use crate::changes::{Change, Copies};
 use crate::command::COMMIT_ROWS_MAX;
 use crate::device::Device;
 use crate::expunged::Cause;
 use crate::outcome::{Decision, Outcome, Refusal, Rest};
+use crate::persistent::Run;
 use crate::rows::Row;
 use crate::settings::DAY;
 use crate::state::State;
 use crate::{EmailSet, Used};
 use std::collections::BTreeMap;
-use terms::{BlobId, MailboxId, SystemFlag, Timestamp};
+use terms::{BlobId, EmailNumber, MailboxId, SystemFlag, Timestamp};
 
 /// Rows that one sweep expunges at the most.
 const HOLD_ROWS_MAX: usize = 1_000;
@@ -70,7 +71,7 @@ fn expire(draft: &mut Draft, after: &mut State, now: Timestamp) -> Result<bool, 
     let mut due = EmailSet::new();
     for run in after.root.clocks.runs() {
         if hold.due(run.value).is_some_and(|moment| moment <= now) {
-            due.insert_range(terms::EmailNumber(run.first), terms::EmailNumber(run.last));
+            due.insert_range(EmailNumber(run.first), EmailNumber(run.last));
         }
     }
     if due.is_empty() {
@@ -86,22 +87,27 @@ fn expire(draft: &mut Draft, after: &mut State, now: Timestamp) -> Result<bool, 
     }
     if rest.is_empty() {
         // A clock without a message in reach would wake the account for nothing.
-        stop_clocks(draft, after, &due);
+        stop_clocks(draft, after, now);
     }
     Ok(!rest.is_empty())
 }
 
-fn stop_clocks(draft: &mut Draft, after: &mut State, due: &EmailSet) {
-    let mut idle = BTreeMap::new();
-    for run in after.root.clocks.runs() {
-        for number in run.first..=run.last {
-            if due.contains(terms::EmailNumber(number)) {
-                idle.insert(number, None);
-            }
-        }
-    }
+fn stop_clocks(draft: &mut Draft, after: &mut State, now: Timestamp) {
+    let hold = after.hold();
+    let due = |run: &Run<Timestamp>| hold.due(run.value).is_some_and(|moment| moment <= now);
+    let idle: Vec<Run<Option<Timestamp>>> = after
+        .root
+        .clocks
+        .runs()
+        .filter(due)
+        .map(|run| Run {
+            first: run.first,
+            last: run.last,
+            value: None,
+        })
+        .collect();
     if !idle.is_empty() {
-        draft.push_on(after, Change::ClocksSet { clocks: runs(idle) });
+        draft.push_on(after, Change::ClocksSet { clocks: idle });
     }
 }
 

@@ -109,7 +109,7 @@ fn take_change(r: &mut Reader<'_>) -> Result<Change> {
     })
 }
 
-fn put_entry(w: &mut Writer, entry: &Entry) {
+pub(super) fn put_entry(w: &mut Writer, entry: &Entry) {
     match entry {
         Entry::Account(record) => {
             w.u8(1);

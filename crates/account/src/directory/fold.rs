@@ -1,13 +1,12 @@
 //! Loading the directory, and folding its log into sections.
 
 use super::State;
-use super::blocks::Entry;
 use super::change::Changes;
-use super::codec::{VERSION, put_block, take_block};
+use super::codec::{VERSION, put_block, put_entry, take_block};
 use crate::codec::{put_number, put_time, take_number, take_time, take_version};
+use crate::digest::Fnv;
 use crate::load::{LoadError, Stored};
 use crate::persistent::Map;
-use std::sync::Arc;
 use terms::{AccountId, ModSeq, Reader, Writer};
 
 /// What is known of the log and of the sections that the store has.
@@ -52,10 +51,11 @@ impl State {
     pub fn load(stored: &Stored<'_>) -> Result<Self, LoadError> {
         let mut state = Self::new();
         let mut root_seen = stored.sections.is_empty();
+        let mut expected = 0;
         for section in &stored.sections {
             state.folding.stored.insert(section.key, ());
             if section.key == 0 {
-                state.take_root(section.octets)?;
+                expected = state.take_root(section.octets)?;
                 root_seen = true;
                 continue;
             }
@@ -64,7 +64,8 @@ impl State {
                 return Err(LoadError::Gap(section.number));
             }
         }
-        if !root_seen || !state.blocks.is_whole() || state.head != stored.covers {
+        let whole = state.blocks.blocks().count() as u64 == expected && state.blocks.is_whole();
+        if !root_seen || !whole || state.head != stored.covers {
             return Err(LoadError::Gap(stored.covers));
         }
         state.folding.covers = stored.covers;
@@ -75,17 +76,19 @@ impl State {
         Ok(state)
     }
 
-    fn take_root(&mut self, octets: &[u8]) -> Result<(), LoadError> {
+    /// Says how many blocks there are.
+    fn take_root(&mut self, octets: &[u8]) -> Result<u64, LoadError> {
         let mut r = Reader::new(octets);
         take_version(&mut r, VERSION)?;
         self.head = take_number(&mut r)?;
         self.blocks.next_serial = r.varint32()?;
+        let blocks = r.varint()?;
         for _ in 0..r.count(17)? {
             let id = AccountId(r.u128()?);
             self.removals.insert(id, take_time(&mut r)?);
         }
         r.finish()?;
-        Ok(())
+        Ok(blocks)
     }
 
     fn root_octets(&self) -> Vec<u8> {
@@ -93,6 +96,7 @@ impl State {
         w.u8(VERSION);
         put_number(&mut w, self.head);
         w.varint(self.blocks.next_serial.into());
+        w.varint(self.blocks.blocks().count() as u64);
         w.varint(self.removals.len() as u64);
         for (id, time) in self.removals.iter() {
             w.u128(id.0);
@@ -186,26 +190,21 @@ impl State {
         folding.commits = folding.commits.saturating_sub(fold.commits);
     }
 
-    /// Whether two directories say the same.
-    pub fn is_same(&self, other: &Self) -> bool {
-        let entries = |state: &Self| -> Vec<(String, Entry)> {
-            let all = state.blocks.range_from("");
-            all.map(|(key, entry)| (key.to_owned(), entry.clone()))
-                .collect()
-        };
-        self.head == other.head
-            && self.removals == other.removals
-            && self.ids == other.ids
-            && Arc::ptr_eq(&self.schemes, &other.schemes) | self.same_schemes(other)
-            && entries(self) == entries(other)
-    }
-
-    fn same_schemes(&self, other: &Self) -> bool {
-        let kept = |state: &Self| -> Vec<(String, usize)> {
-            let all = state.schemes.iter().filter(|(_, count)| **count > 0);
-            all.map(|(scheme, count)| (scheme.clone(), *count))
-                .collect()
-        };
-        kept(self) == kept(other)
+    /// A number that follows from all that the changes add up to: every release
+    /// finds the same for the same log.
+    pub fn digest(&self) -> u128 {
+        let mut hash = Fnv::new();
+        let mut w = Writer::new();
+        put_number(&mut w, self.head);
+        for (id, time) in self.removals.iter() {
+            w.u128(id.0);
+            put_time(&mut w, *time);
+        }
+        for (key, entry) in self.blocks.range_from("") {
+            w.text(key);
+            put_entry(&mut w, entry);
+        }
+        hash.write(&w.into_octets());
+        hash.finish()
     }
 }

@@ -473,3 +473,6 @@ fn floor_key(name: &str) -> String {
 fn name_key(name: &str) -> String {
     format!("{NAME}{name}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,393 @@
+//! CREATE, DELETE, RENAME, COPY and MOVE, point by point.
+
+use super::House;
+use crate::{
+    Cause, Command, MailboxRef, NewMessage, Outcome, Refusal, Source, SpecialUses, UndoWhich, View,
+    Which,
+};
+use terms::{
+    Flag, FlagSet, Keyword, MailboxId, MailboxName, SpecialUse, StoreMode, StoreOp, Uid, UidSet,
+};
+
+fn name(text: &str) -> MailboxName {
+    MailboxName::new(text).unwrap()
+}
+
+fn all() -> UidSet {
+    UidSet::range(Uid::MIN, Uid::MAX)
+}
+
+impl House {
+    fn create(&mut self, text: &str) -> Result<Outcome, Refusal> {
+        self.run(&Command::CreateMailbox {
+            name: name(text),
+            special_uses: SpecialUses::NONE,
+        })
+    }
+
+    fn delete(&mut self, text: &str) -> Result<Outcome, Refusal> {
+        self.run(&Command::DeleteMailbox { name: name(text) })
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<Outcome, Refusal> {
+        self.run(&Command::RenameMailbox {
+            from: name(from),
+            to: name(to),
+        })
+    }
+
+    fn append(&mut self, text: &str, flags: &[&str]) -> Uid {
+        let flags = flags.iter().map(|flag| Flag::parse(flag).unwrap());
+        let messages = vec![NewMessage {
+            flags: flags.collect(),
+            ..NewMessage::new(self.blob(), 100)
+        }];
+        let command = Command::Append {
+            mailbox: name(text).into(),
+            create: true,
+            messages,
+            source: Source::Append,
+        };
+        match self.run(&command).unwrap() {
+            Outcome::Appended { uids, .. } => uids.first().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn id(&self, text: &str) -> MailboxId {
+        self.state.mailbox_named(&name(text)).unwrap().id
+    }
+
+    fn flags(&self, text: &str) -> Vec<FlagSet> {
+        let record = self.state.mailbox_named(&name(text)).unwrap();
+        let table = self.state.table(record.id).unwrap();
+        table.rows().map(|row| record.flag_set(&row)).collect()
+    }
+}
+
+#[test]
+fn a_new_account_has_its_mailboxes() {
+    let house = House::new();
+    let names: Vec<_> = house
+        .state
+        .mailboxes()
+        .map(|m| m.name.to_string())
+        .collect();
+    assert_eq!(
+        names,
+        ["Archive", "Drafts", "INBOX", "Junk", "Sent", "Trash"]
+    );
+    for mailbox in house.state.mailboxes() {
+        assert!(house.state.is_subscribed(&mailbox.name));
+        assert_eq!(mailbox.highest_modseq, mailbox.created);
+    }
+    let trash = house.state.mailbox_for(SpecialUse::Trash).unwrap();
+    assert_eq!(trash.name, name("Trash"));
+    assert_eq!(house.id("INBOX"), MailboxId::INBOX);
+}
+
+#[test]
+fn levels_come_and_go_by_themselves() {
+    let mut house = House::new();
+    house.create("a/b/c").unwrap();
+    assert!(house.state.is_level(&name("a")));
+    assert!(house.state.is_level(&name("a/b")));
+    assert!(!house.state.is_level(&name("a/b/c")));
+    assert_eq!(house.delete("a/b"), Err(Refusal::HasChildren));
+    assert_eq!(house.delete("nowhere"), Err(Refusal::NoSuchMailbox));
+    house.create("a/b").unwrap();
+    // RFC 9051 §6.3.5: the mailbox goes, its inferiors stay.
+    house.delete("a/b").unwrap();
+    assert!(house.state.is_level(&name("a/b")));
+    house.delete("a/b/c").unwrap();
+    assert!(!house.state.is_level(&name("a")));
+    assert_eq!(house.delete("INBOX"), Err(Refusal::Inbox));
+    assert_eq!(house.create("inbox"), Err(Refusal::MailboxExists));
+}
+
+#[test]
+fn a_name_never_has_one_uidvalidity_twice() {
+    let mut house = House::new();
+    let mut last = 0;
+    for _ in 0..20 {
+        house.create("again").unwrap();
+        let record = house.state.mailbox_named(&name("again")).unwrap();
+        assert!(record.uid_validity.value() > last);
+        last = record.uid_validity.value();
+        house.delete("again").unwrap();
+    }
+}
+
+#[test]
+fn a_renamed_mailbox_keeps_what_it_is() {
+    let mut house = House::new();
+    house.append("a", &["\\Seen"]);
+    house.append("a/b", &[]);
+    let (a, ab) = (house.id("a"), house.id("a/b"));
+    let before = house.state.mailbox(a).unwrap().clone();
+    let mut view = View::open(&house.state, a, None).unwrap();
+    house.rename("a", "x/y").unwrap();
+    assert_eq!((house.id("x/y"), house.id("x/y/b")), (a, ab));
+    let after = house.state.mailbox(a).unwrap();
+    assert_eq!(after.uid_validity, before.uid_validity);
+    assert_eq!(after.uid_next, before.uid_next);
+    let told = view.advance(&house.state, true, None).unwrap();
+    assert_eq!(told.renamed, Some(name("x/y")));
+    assert!(!told.gone);
+
+    house.create("p").unwrap();
+    house.create("p/b").unwrap();
+    assert_eq!(house.rename("x/y", "p"), Err(Refusal::MailboxExists));
+    assert_eq!(house.rename("x/y", "x/y/z"), Err(Refusal::BadName));
+    assert_eq!(house.rename("x/y", "INBOX"), Err(Refusal::MailboxExists));
+    assert_eq!(house.rename("q", "r"), Err(Refusal::NoSuchMailbox));
+    house.delete("p").unwrap();
+    // `p` is a level again, and `p/b` is in the way of `x/y/b`.
+    assert_eq!(house.rename("x/y", "p"), Err(Refusal::MailboxExists));
+    // A level that is no mailbox can be renamed: its inferiors are.
+    house.rename("x", "new").unwrap();
+    assert_eq!(house.id("new/y/b"), ab);
+    let long = "n".repeat(998);
+    assert_eq!(house.rename("new", &long), Err(Refusal::BadName));
+}
+
+#[test]
+fn renaming_inbox_moves_its_messages() {
+    let mut house = House::new();
+    for _ in 0..3 {
+        house.append("INBOX", &["\\Flagged", "kept"]);
+    }
+    house.append("INBOX/sub", &[]);
+    let before = house.state.mailbox(MailboxId::INBOX).unwrap().clone();
+    let emails = |house: &House, id| -> Vec<_> {
+        house
+            .state
+            .table(id)
+            .unwrap()
+            .rows()
+            .map(|row| row.email)
+            .collect()
+    };
+    let moved = emails(&house, MailboxId::INBOX);
+    house.rename("INBOX", "old").unwrap();
+    let after = house.state.mailbox(MailboxId::INBOX).unwrap();
+    assert_eq!(after.uid_validity, before.uid_validity);
+    assert_eq!(after.uid_next, before.uid_next);
+    assert_eq!(after.counts.messages, 0);
+    assert_eq!(emails(&house, house.id("old")), moved);
+    assert!(
+        house
+            .flags("old")
+            .iter()
+            .all(|flags| flags.has_keyword(&Keyword::new("kept").unwrap()))
+    );
+    assert!(house.state.mailbox_named(&name("INBOX/sub")).is_some());
+}
+
+#[test]
+fn a_deleted_mailbox_can_still_be_read_and_comes_back() {
+    let mut house = House::new();
+    let uid = house.append("work", &["\\Seen", "red"]);
+    let id = house.id("work");
+    let mut view = View::open(&house.state, id, None).unwrap();
+    house.delete("work").unwrap();
+    assert!(view.advance(&house.state, true, None).unwrap().gone);
+    let (row, keywords) = house.state.row_or_ghost(id, uid).unwrap().unwrap();
+    assert_eq!(row.size, 100);
+    assert_eq!(keywords[usize::from(row.keywords[0])].as_str(), "red");
+    assert_eq!(house.state.used().messages, 0);
+    let undo = Command::Undo {
+        which: UndoWhich {
+            cause: Some(Cause::MailboxDeleted),
+            ..UndoWhich::default()
+        },
+        keep_collected: false,
+    };
+    house.run(&undo).unwrap();
+    let flags = house.flags("INBOX");
+    assert_eq!(flags.len(), 1);
+    assert!(flags[0].has_keyword(&Keyword::new("red").unwrap()));
+    assert_eq!(house.run(&undo), Err(Refusal::NothingToRestore));
+}
+
+#[test]
+fn copies_count_once_and_moves_keep_the_message() {
+    let mut house = House::new();
+    house.append("INBOX", &["\\Deleted", "blue"]);
+    house.append("INBOX", &[]);
+    let octets = house.state.used().octets;
+    let copy = Command::Copy {
+        from: MailboxId::INBOX,
+        uids: all(),
+        to: name("Archive").into(),
+    };
+    let Ok(Outcome::Copied { source, target, .. }) = house.run(&copy) else {
+        panic!("not copied");
+    };
+    assert_eq!(
+        (source.to_string(), target.to_string()),
+        ("1:2".into(), "1:2".into())
+    );
+    assert_eq!(house.state.used().octets, octets);
+    assert_eq!(house.state.used().messages, 4);
+    assert_eq!(house.flags("Archive"), house.flags("INBOX"));
+    let to_itself = Command::Move {
+        from: MailboxId::INBOX,
+        uids: UidSet::single(Uid::MIN),
+        to: MailboxId::INBOX.into(),
+    };
+    let Ok(Outcome::Copied { source, target, .. }) = house.run(&to_itself) else {
+        panic!("not moved");
+    };
+    assert_eq!(
+        (source.to_string(), target.to_string()),
+        ("1".into(), "3".into())
+    );
+    super::model::check(&house);
+    let nowhere = Command::Move {
+        from: MailboxId::INBOX,
+        uids: all(),
+        to: MailboxRef::Name(name("nowhere")),
+    };
+    assert_eq!(house.run(&nowhere), Err(Refusal::NoSuchMailbox));
+}
+
+#[test]
+fn a_store_that_changes_nothing_is_no_change() {
+    let mut house = House::new();
+    house.append("INBOX", &["\\Seen"]);
+    let head = house.state.head();
+    let store = |mode, flags: &[&str], unchanged_since| Command::Store {
+        mailbox: MailboxId::INBOX,
+        uids: UidSet::range(Uid::MIN, Uid::new(9).unwrap()),
+        op: StoreOp {
+            mode,
+            flags: flags
+                .iter()
+                .map(|flag| Flag::parse(flag).unwrap())
+                .collect(),
+        },
+        unchanged_since,
+    };
+    let outcome = house
+        .run(&store(StoreMode::Add, &["\\Seen"], None))
+        .unwrap();
+    let Outcome::Stored {
+        number,
+        unchanged,
+        missing,
+        ..
+    } = outcome
+    else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(number, None);
+    assert_eq!(unchanged.to_string(), "1");
+    assert_eq!(missing.to_string(), "2:9");
+    // Clearing what nobody has set makes no keyword known.
+    house
+        .run(&store(StoreMode::Remove, &["never"], None))
+        .unwrap();
+    assert_eq!(house.state.head(), head);
+    assert!(
+        house
+            .state
+            .mailbox(MailboxId::INBOX)
+            .unwrap()
+            .keywords
+            .is_empty()
+    );
+    // RFC 7162 §3.1.3: UNCHANGEDSINCE 0 fails on any existing message.
+    let since = Some(terms::ModSeq::ZERO);
+    let outcome = house.run(&store(StoreMode::Add, &["new"], since)).unwrap();
+    let Outcome::Stored { modified, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(modified.to_string(), "1");
+    assert_eq!(house.state.head(), head);
+    assert!(
+        house
+            .state
+            .mailbox(MailboxId::INBOX)
+            .unwrap()
+            .keywords
+            .is_empty()
+    );
+}
+
+#[test]
+fn two_stores_in_one_commit_have_two_mod_sequences() {
+    let mut house = House::new();
+    house.append("INBOX", &[]);
+    house.append("INBOX", &[]);
+    let store = |uid: u32| Command::Store {
+        mailbox: MailboxId::INBOX,
+        uids: UidSet::single(Uid::new(uid).unwrap()),
+        op: StoreOp {
+            mode: StoreMode::Add,
+            flags: FlagSet::from_bits(0b1_0000),
+        },
+        unchanged_since: None,
+    };
+    let mut clone = house.state.clone();
+    let mut together = crate::Changes::default();
+    for uid in [1, 2] {
+        let decision = crate::decide(&clone, &store(uid), house.now).unwrap();
+        clone.apply(&decision.changes);
+        together.extend(decision.changes);
+    }
+    house.state.follow(&together.encode()).unwrap();
+    let table = house.state.table(MailboxId::INBOX).unwrap();
+    let modseqs: Vec<_> = table.rows().map(|row| row.modseq).collect();
+    assert_eq!(modseqs[0].next(), modseqs[1]);
+    assert_eq!(house.state.digest(), clone.digest());
+}
+
+#[test]
+fn keywords_are_bounded() {
+    let mut house = House::new();
+    house.append("INBOX", &[]);
+    let store = |number: usize| Command::Store {
+        mailbox: MailboxId::INBOX,
+        uids: all(),
+        op: StoreOp {
+            mode: StoreMode::Replace,
+            flags: [Flag::parse(&format!("k{number}")).unwrap()]
+                .into_iter()
+                .collect(),
+        },
+        unchanged_since: None,
+    };
+    for number in 0..crate::Mailbox::KEYWORDS_MAX {
+        house.run(&store(number)).unwrap();
+    }
+    let refused = house.run(&store(crate::Mailbox::KEYWORDS_MAX));
+    assert_eq!(refused, Err(Refusal::TooMany("keywords")));
+    house.run(&store(0)).unwrap();
+}
+
+#[test]
+fn an_epoch_lets_nothing_be_told_twice() {
+    let mut house = House::new();
+    house.append("INBOX", &[]);
+    house.append("INBOX", &[]);
+    let expunge = Command::Expunge {
+        mailbox: MailboxId::INBOX,
+        which: Which::Uids(UidSet::single(Uid::MIN)),
+        deleted_only: false,
+        cause: Cause::Expunge,
+    };
+    house.run(&expunge).unwrap();
+    let before = house.state.clone();
+    house.run(&Command::Epoch).unwrap();
+    assert_eq!(house.state.head().0, before.head().0 + (1 << 32));
+    let inbox = house.state.mailbox(MailboxId::INBOX).unwrap();
+    assert_eq!(inbox.uid_next, Uid::new(3 + 65_536));
+    let table = house.state.table(MailboxId::INBOX).unwrap();
+    // A client that had seen changes which are lost looks at everything.
+    assert_eq!(table.expunged_since(before.head()), None);
+    assert_eq!(table.changed_since(before.head()).count(), 1);
+    let fresh = House { ..house.clone() };
+    let state = crate::State::load(super::ACCOUNT, crate::Scope::All, &fresh.stored(None));
+    assert_eq!(state.unwrap().digest(), house.state.digest());
+}

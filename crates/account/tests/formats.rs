@@ -1,0 +1,409 @@
+//! Logs and sections that a release has written are read by every later one.
+//!
+//! `formats/` holds them as lengths and octets. `ACCOUNT_RECORD=1 cargo test -p
+//! account` writes them anew: only ever before the release that first has them.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use account::directory;
+use account::{
+    Cause, Collect, Command, DeviceId, DeviceProtocols, FoldKind, Hold, HoldSettings, Limits,
+    NewMessage, Note, Scope, Source, SpecialUses, State, Stored, StoredSection, UndoWhich, Which,
+    decide,
+};
+use std::path::PathBuf;
+use terms::{
+    AccountId, BlobId, EmailNumber, Flag, FlagSet, InternalDate, MailboxId, MailboxName, ModSeq,
+    SpecialUse, StoreMode, StoreOp, Timestamp, Uid, UidSet, UidValidity,
+};
+
+const ACCOUNT: AccountId = AccountId(0x00ff_1122_3344_5566_7788_99aa_bbcc_ddee);
+const DAY: i64 = 86_400_000;
+
+/// What release 0.1 found.
+const ACCOUNT_DIGEST: u128 = 0x314c_f56e_cd97_12ad_e33a_4392_2b57_232f;
+const DIRECTORY_DIGEST: u128 = 0xe567_172a_c0f3_c14a_45aa_6515_fe38_a26d;
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/formats")
+        .join(name)
+}
+
+fn recording() -> bool {
+    std::env::var_os("ACCOUNT_RECORD").is_some()
+}
+
+/// Keys, numbers and octets; a payload has key and number zero.
+type Records = Vec<(u64, ModSeq, Vec<u8>)>;
+
+fn write(name: &str, records: &Records) {
+    let mut w = terms::Writer::new();
+    for (key, number, octets) in records {
+        w.varint(*key);
+        w.varint(number.0);
+        w.bytes(octets);
+    }
+    std::fs::write(path(name), w.into_octets()).unwrap();
+}
+
+fn read(name: &str) -> Records {
+    let octets = std::fs::read(path(name)).unwrap();
+    let mut r = terms::Reader::new(&octets);
+    let mut records = Vec::new();
+    while r.remaining() > 0 {
+        let (key, number) = (r.varint().unwrap(), ModSeq(r.varint().unwrap()));
+        records.push((key, number, r.bytes().unwrap().to_vec()));
+    }
+    records
+}
+
+fn name(text: &str) -> MailboxName {
+    MailboxName::new(text).unwrap()
+}
+
+fn flags(texts: &[&str]) -> FlagSet {
+    texts
+        .iter()
+        .map(|text| Flag::parse(text).unwrap())
+        .collect()
+}
+
+fn append(number: u128, more: NewMessage) -> Command {
+    Command::Append {
+        mailbox: MailboxId::INBOX.into(),
+        create: false,
+        messages: vec![
+            NewMessage {
+                internal_date: Some(InternalDate {
+                    seconds: 1_600_000_000,
+                    zone_minutes: -330,
+                }),
+                ..more
+            },
+            NewMessage::new(BlobId(number + 1), 4_321),
+        ],
+        source: Source::Delivery,
+    }
+}
+
+/// Every kind of change.
+fn commands() -> Vec<Command> {
+    let all = UidSet::range(Uid::MIN, Uid::MAX);
+    let one = |uid: u32| UidSet::single(Uid::new(uid).unwrap());
+    let inbox = MailboxId::INBOX;
+    vec![
+        Command::CreateAccount {
+            limits: Limits {
+                octets: Some(1 << 30),
+                messages: None,
+            },
+            hold: HoldSettings {
+                hold: Hold::Span(3_600),
+                ..HoldSettings::default()
+            },
+            uid_validity_floor: UidValidity::new(1_800_000_000),
+        },
+        append(
+            10,
+            NewMessage {
+                prefix: b"Delivered-To: ann@example.org\r\n".to_vec(),
+                flags: flags(&["\\Seen", "$Forwarded", "blue"]),
+                lacks_final_crlf: true,
+                internationalised: true,
+                downgraded_size: Some(99),
+                unique_id: Some("uid-from-elsewhere".into()),
+                ..NewMessage::new(BlobId(10), 120)
+            },
+        ),
+        append(
+            11,
+            NewMessage {
+                shared: true,
+                ..NewMessage::new(BlobId(11), 4_321)
+            },
+        ),
+        append(20, NewMessage::new(BlobId(20), 77)),
+        Command::CreateMailbox {
+            name: name("Work/Caf\u{e9}"),
+            special_uses: SpecialUses::from_iter([SpecialUse::Important]),
+        },
+        Command::Store {
+            mailbox: inbox,
+            uids: UidSet::range(Uid::new(2).unwrap(), Uid::new(4).unwrap()),
+            op: StoreOp {
+                mode: StoreMode::Add,
+                flags: flags(&["\\Deleted", "red"]),
+            },
+            unchanged_since: None,
+        },
+        Command::Copy {
+            from: inbox,
+            uids: all.clone(),
+            to: name("Work/Caf\u{e9}").into(),
+        },
+        Command::Move {
+            from: inbox,
+            uids: one(5),
+            to: name("Archive").into(),
+        },
+        Command::Expunge {
+            mailbox: inbox,
+            which: Which::All,
+            deleted_only: true,
+            cause: Cause::Expunge,
+        },
+        Command::Undo {
+            which: UndoWhich {
+                emails: Some([EmailNumber(2)].into_iter().collect()),
+                ..UndoWhich::default()
+            },
+            keep_collected: false,
+        },
+        Command::RenameMailbox {
+            from: name("Work"),
+            to: name("Done"),
+        },
+        Command::Subscribe {
+            name: name("Done/Caf\u{e9}"),
+            subscribed: true,
+        },
+        Command::SetSpecialUses {
+            mailbox: MailboxId(7),
+            special_uses: SpecialUses::from_iter([SpecialUse::All]),
+        },
+        Command::DeclareDevice {
+            name: "phone".into(),
+            protocols: DeviceProtocols {
+                pop3: true,
+                imap: false,
+            },
+            expires: Some(Timestamp(1_900_000_000_000)),
+            may_not_delete: false,
+        },
+        Command::Collect {
+            device: DeviceId::DEFAULT,
+            how: Collect::Dele,
+            messages: vec![(EmailNumber(1), Uid::MIN)],
+        },
+        Command::RevokeDevice(DeviceId(2)),
+        Command::SetLimits(Limits {
+            octets: None,
+            messages: Some(1_000),
+        }),
+        Command::Sweep,
+        Command::DeleteMailbox {
+            name: name("Done/Caf\u{e9}"),
+        },
+        Command::TrimExpungeLog {
+            mailbox: inbox,
+            floor: ModSeq(12),
+        },
+        Command::SetHold(HoldSettings {
+            hold: Hold::Remove,
+            ..HoldSettings::default()
+        }),
+        Command::Epoch,
+        append(30, NewMessage::new(BlobId(30), 55)),
+        Command::Sweep,
+        append(40, NewMessage::new(BlobId(40), 66)),
+        Command::Collect {
+            device: DeviceId::DEFAULT,
+            how: Collect::Retr,
+            messages: vec![(EmailNumber(65_545), Uid::MIN)],
+        },
+    ]
+}
+
+fn record_account() {
+    let mut state = State::new(ACCOUNT);
+    let mut now = Timestamp(1_700_000_000_000);
+    let (mut log, mut sections) = (Records::new(), Records::new());
+    for (index, command) in commands().into_iter().enumerate() {
+        now = now.plus_millis(if matches!(command, Command::Sweep) {
+            8 * DAY
+        } else {
+            1_000
+        });
+        let mut decision = decide(&state, &command, now).unwrap();
+        if index == 5 {
+            decision.changes.note([
+                Note::RecentTold {
+                    mailbox: MailboxId::INBOX,
+                    uid: Uid::new(3).unwrap(),
+                },
+                Note::LastPoll {
+                    device: DeviceId::DEFAULT,
+                    time: now,
+                },
+            ]);
+        }
+        let payload = decision.changes.encode();
+        state.apply(&decision.changes);
+        state.committed(payload.len());
+        log.push((0, ModSeq::ZERO, payload));
+        if index == 10 {
+            let fold = state.fold(FoldKind::All).unwrap();
+            state.folded(&fold);
+            sections = fold
+                .sections
+                .iter()
+                .map(|s| (s.0, fold.number, s.1.clone()))
+                .collect();
+        }
+    }
+    write("account-1.log", &log);
+    write("account-1.sections", &sections);
+    println!("account {:#034x}", state.digest().unwrap());
+}
+
+fn directory_commands() -> Vec<directory::Command> {
+    use directory::{Command, DeviceCredential, Domain, NewAccount};
+    let account = |name: &str, id: u128| NewAccount {
+        name: name.into(),
+        id: AccountId(id),
+        verifiers: vec![
+            "{ARGON2ID}$argon2id$x".into(),
+            "{SCRAM-SHA-256}4096,a,b,c".into(),
+        ],
+    };
+    vec![
+        Command::SetDomain {
+            name: "example.org".into(),
+            domain: Domain {
+                limits: Limits {
+                    octets: Some(5),
+                    messages: None,
+                },
+                hold: Some(HoldSettings::default()),
+                settings: [("language".to_owned(), "de".to_owned())].into(),
+            },
+        },
+        Command::AddAccounts(vec![
+            account("ann@example.org", 1),
+            account("bob@example.net", 2),
+            account("carl", 3),
+        ]),
+        Command::AddAlias {
+            alias: "info@example.org".into(),
+            name: "ann@example.org".into(),
+        },
+        Command::RenameAccount {
+            from: "ann@example.org".into(),
+            to: "anna@example.org".into(),
+            keep_alias: true,
+        },
+        Command::SetDevice {
+            name: "anna@example.org".into(),
+            credential: DeviceCredential {
+                device: DeviceId(2),
+                name: "phone".into(),
+                verifiers: vec!["{ARGON2ID}y".into()],
+                expires: Some(Timestamp(5)),
+            },
+        },
+        Command::Set {
+            name: "carl".into(),
+            key: "language".into(),
+            value: Some("en".into()),
+        },
+        Command::SetEnabled {
+            name: "carl".into(),
+            enabled: false,
+        },
+        Command::SetExpiry {
+            name: "carl".into(),
+            expires: Some(Timestamp(9)),
+        },
+        Command::FileUse(vec![(AccountId(1), Timestamp(7))]),
+        Command::RemoveAccount {
+            name: "bob@example.net".into(),
+            uid_validity: UidValidity::new(1_700_000_009),
+        },
+        Command::RemoveDomain {
+            name: "example.net".into(),
+        },
+        Command::RemoveAccount {
+            name: "carl".into(),
+            uid_validity: None,
+        },
+        Command::FinishRemoval(AccountId(3)),
+    ]
+}
+
+fn record_directory() {
+    let mut state = directory::State::new();
+    let mut log = Records::new();
+    let mut sections = Records::new();
+    for (index, command) in directory_commands().into_iter().enumerate() {
+        let decision = directory::decide(&state, &command, Timestamp(1_000)).unwrap();
+        log.push((0, ModSeq::ZERO, decision.changes.encode()));
+        state.apply(&decision.changes);
+        if index == 5 {
+            let fold = state.fold();
+            sections = fold
+                .sections
+                .iter()
+                .map(|s| (s.0, fold.number, s.1.clone()))
+                .collect();
+        }
+    }
+    write("directory-1.log", &log);
+    write("directory-1.sections", &sections);
+    println!("directory {:#034x}", state.digest());
+}
+
+fn stored<'a>(covers: ModSeq, sections: &'a Records, log: &'a Records) -> Stored<'a> {
+    let section = |(key, number, octets): &'a (u64, ModSeq, Vec<u8>)| StoredSection {
+        key: *key,
+        number: *number,
+        octets,
+    };
+    Stored {
+        covers,
+        sections: sections.iter().map(section).collect(),
+        commits: log.iter().map(|record| record.2.as_slice()).collect(),
+    }
+}
+
+#[test]
+fn an_account_of_release_0_1_is_read() {
+    if recording() {
+        record_account();
+    }
+    let (log, sections) = (read("account-1.log"), read("account-1.sections"));
+    let mut state = State::new(ACCOUNT);
+    for (_, _, payload) in &log {
+        state.follow(payload).unwrap();
+    }
+    assert_eq!(state.digest().unwrap(), ACCOUNT_DIGEST);
+    let covers = sections[0].1;
+    let later: Records = log
+        .into_iter()
+        .filter(|(_, _, payload)| account::Changes::decode(payload).unwrap().last() > Some(covers))
+        .collect();
+    let state = State::load(ACCOUNT, Scope::All, &stored(covers, &sections, &later)).unwrap();
+    assert_eq!(state.digest().unwrap(), ACCOUNT_DIGEST);
+}
+
+#[test]
+fn a_directory_of_release_0_1_is_read() {
+    if recording() {
+        record_directory();
+    }
+    let (log, sections) = (read("directory-1.log"), read("directory-1.sections"));
+    let mut state = directory::State::new();
+    for (_, _, payload) in &log {
+        state.follow(payload).unwrap();
+    }
+    assert_eq!(state.digest(), DIRECTORY_DIGEST);
+    let covers = sections[0].1;
+    let later: Records = log
+        .into_iter()
+        .filter(|(_, _, payload)| {
+            directory::Changes::decode(payload).unwrap().last() > Some(covers)
+        })
+        .collect();
+    let state = directory::State::load(&stored(covers, &sections, &later)).unwrap();
+    assert_eq!(state.digest(), DIRECTORY_DIGEST);
+}
