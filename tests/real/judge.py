@@ -19,8 +19,8 @@ EXPLAINED = {
     " says multipart without parts, which BODYSTRUCTURE cannot; the server says text",
     "no-close": "the last part ends with the message: the package takes its last line"
     " break away as if a boundary followed, the server leaves it (RFC 2046 5.1.1)",
-    "boundary-prefix": "a line that begins with the boundary is one (RFC 2046 5.1.1);"
-    " the package wants the whole line",
+    "bad-type": "parameters without a semicolon before them: the package takes them"
+    " for a part of the subtype",
     "address": "an address list that breaks RFC 5322: the package gives up or guesses",
     "eight-bit": "octets beyond ASCII in a header field: the package replaces them",
 }
@@ -80,6 +80,8 @@ def text(octets):
 def expected_structure(part):
     """The same from a parsed message."""
     kind = part.get_content_type()
+    if " " in kind:
+        raise Unjudged("bad-type")
     if part.get_content_maintype() == "message" and kind != "message/rfc822":
         # The package looks into these and keeps no octets; IMAP does not look.
         return kind, ANY, None
