@@ -51,7 +51,8 @@ pub struct Fold {
     pub number: ModSeq,
     /// Every section stands as if all changes up to this were in it.
     pub covers: ModSeq,
-    /// Keys and octets of the sections that have changed; all stand at `number`.
+    /// Keys and octets of the sections that have changed, ascending; all stand at
+    /// `number`.
     pub sections: Vec<(u64, Vec<u8>)>,
     /// Keys of the sections that have gone.
     pub removed: Vec<u64>,
@@ -155,6 +156,7 @@ impl State {
             }));
         }
         self.fold_root(&mut fold);
+        fold.sections.sort_by_key(|section| section.0);
         Ok(fold)
     }
 
