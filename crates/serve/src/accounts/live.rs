@@ -79,6 +79,7 @@ impl<M: Machine> Handle<M> {
     /// # Errors
     /// If the store does not answer.
     pub async fn fresh(&self) -> Result<Arc<M>, Unavailable> {
+        let before = self.snapshot().number();
         let head = self
             .0
             .shared
@@ -86,6 +87,10 @@ impl<M: Machine> Handle<M> {
             .head(self.0.id)
             .await
             .map_err(|_| Unavailable)?;
+        if head < before {
+            // What was durable is no longer there: the account was removed.
+            return Err(Unavailable);
+        }
         let snapshot = self.snapshot();
         if snapshot.number() >= head {
             return Ok(snapshot);

@@ -99,8 +99,12 @@ impl<M: Machine> Registry<M> {
         let live = self.map().get(&id).cloned();
         if let Some(live) = live {
             let handle = Handle(live);
-            handle.fresh().await?;
-            return Ok(handle);
+            if handle.fresh().await.is_ok() {
+                return Ok(handle);
+            }
+            // Removed by another writer, or the store does not answer: loading
+            // tells which.
+            self.drop_live(&handle);
         }
         let (state, damaged) = open::<M>(&self.shared, id).await?;
         if damaged {
@@ -120,6 +124,17 @@ impl<M: Machine> Registry<M> {
         let live = self.map().remove(&id);
         if let Some(live) = live {
             live.queue().stale = true;
+        }
+    }
+
+    /// Forgets this very one.
+    fn drop_live(&self, handle: &Handle<M>) {
+        let mut map = self.map();
+        if map
+            .get(&handle.id())
+            .is_some_and(|live| Arc::ptr_eq(live, &handle.0))
+        {
+            map.remove(&handle.id());
         }
     }
 

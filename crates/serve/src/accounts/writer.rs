@@ -210,7 +210,7 @@ impl<M: Machine> Writer<'_, M> {
     async fn renew(&self) -> Result<(), Unavailable> {
         if !self.live.queue().stale {
             let head = self.live.shared.store.head(self.live.id).await;
-            if head.map_err(|_| Unavailable)? <= self.published().number() {
+            if head.map_err(|_| Unavailable)? == self.published().number() {
                 return Ok(());
             }
         }
@@ -373,7 +373,8 @@ impl<M: Machine> Writer<'_, M> {
             // Nothing to commit, so nothing has said yet that the state is the
             // newest: a refusal must not rest on an older one.
             return match self.live.shared.store.head(self.live.id).await {
-                Ok(head) if head <= base.number() => Round::Answer(decided.answers),
+                Ok(head) if head == base.number() => Round::Answer(decided.answers),
+                Ok(head) if head < base.number() => Round::GiveUp,
                 Ok(_) => {
                     self.set_stale(true);
                     Round::Again

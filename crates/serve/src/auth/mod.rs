@@ -18,3 +18,6 @@ pub use scheme::{
     scram, scram_keys_of, verify,
 };
 pub use service::{Auth, Checked, make};
+
+#[cfg(test)]
+mod tests;
