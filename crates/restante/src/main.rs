@@ -9,48 +9,36 @@
     reason = "a program has no callers: `pub` says what a module offers the rest of it"
 )]
 
+mod accept;
+mod admin;
 mod cli;
+mod commands;
 mod config;
+mod console;
 mod control;
 mod demo;
+mod error;
 mod listen;
 mod log;
 mod migrate;
+mod node;
+mod passwd_file;
 mod password;
+mod place;
+mod privileges;
+mod running;
+mod serving;
 mod tls;
 
 use clap::Parser as _;
-use cli::{Cli, Command, ConfigCommand};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.command {
-        Command::Config(command) => config_command(command, cli.common.config),
-        _ => Err("this command is not in this build".into()),
-    };
-    match done {
+    match commands::run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("restante: {error}");
             ExitCode::FAILURE
         }
     }
-}
-
-fn config_command(
-    command: ConfigCommand,
-    config: Option<std::path::PathBuf>,
-) -> Result<(), Box<dyn std::error::Error>> {
-    match command {
-        ConfigCommand::Example => print!("{}", config::example()),
-        ConfigCommand::Check { file } => {
-            let file = file
-                .or(config)
-                .unwrap_or_else(|| "/etc/restante/restante.toml".into());
-            config::Config::read(&file)?;
-            println!("{} is right", file.display());
-        }
-    }
-    Ok(())
 }

@@ -386,6 +386,16 @@ pub trait Store: Send + Sync + 'static {
     /// As for a commit.
     fn remove(&self, account: AccountId) -> Answer<'_, Result<(), CommitError>>;
 
+    /// Lets a damaged account go on: what its log has after the hole is void, and
+    /// its numbers are not used again. Says the newest number; the next commit goes
+    /// after it and must be an Epoch. An account that is not damaged stays as it is.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    fn repair(&self, account: AccountId) -> Answer<'_, Result<ModSeq, StoreError>> {
+        self.head(account)
+    }
+
     /// Reads everything and says what is wrong with it; `progress` is told the
     /// octets read so far.
     ///

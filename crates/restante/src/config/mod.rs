@@ -10,7 +10,7 @@ mod example;
 mod table;
 mod value;
 
-pub use check::{ConfigError, Fault};
+pub use check::ConfigError;
 pub use example::example;
 pub use value::{Address, LogFormat, LogLevel, Mode, Octets, Protocol, Span};
 

@@ -53,6 +53,12 @@ impl Incoming {
             .map_err(io::Error::from)
     }
 
+    /// Takes what still comes and throws it away.
+    pub async fn discard(&mut self) {
+        // Nobody wants to know how it ended.
+        let _ = tokio::io::copy(&mut self.0, &mut tokio::io::sink()).await;
+    }
+
     /// `count` octets that follow a line.
     ///
     /// # Errors

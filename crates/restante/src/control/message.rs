@@ -190,6 +190,13 @@ pub struct Repaired {
     pub accounts: Vec<String>,
 }
 
+/// The answer to [`Request::RebuildIndex`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Rebuilt {
+    /// Whether it is done.
+    pub rebuilt: bool,
+}
+
 /// The answer to an import or export of mail.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Counted {

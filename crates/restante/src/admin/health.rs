@@ -1,0 +1,174 @@
+//! Whether everything is whole, and what can be done where it is not.
+
+use super::Admin;
+use crate::control::message::{Checked, Repaired};
+use crate::error::{Failure, Outcome, While as _};
+use account::{Command, Counts, State};
+use serve::accounts::OpenError;
+use std::collections::{BTreeSet, HashMap};
+use store::{Sections, Verification};
+use terms::{AccountId, EmailNumber, SystemFlag};
+
+impl Admin {
+    /// Reads everything in the store, and counts what the accounts only keep.
+    ///
+    /// # Errors
+    /// If reading failed altogether.
+    pub async fn check(&self, progress: &(dyn Fn(u64) + Send + Sync)) -> Outcome<Checked> {
+        let found: Verification = self.store.verify(progress).await?;
+        let mut checked = Checked {
+            accounts: found.accounts,
+            commits: found.commits,
+            blobs: found.blobs,
+            octets: found.octets,
+            faults: Vec::new(),
+            notes: found.notes,
+        };
+        for id in &found.damaged_accounts {
+            let name = self.named(*id);
+            checked.faults.push(format!(
+                "{name}: its log is damaged; it is read-only until `restante repair`"
+            ));
+        }
+        for blob in &found.damaged_blobs {
+            checked
+                .faults
+                .push(format!("message body {blob} is damaged or missing"));
+        }
+        let state = self.directory.fresh().await?;
+        for (name, record) in state.accounts(None) {
+            if found.damaged_accounts.contains(&record.id) {
+                continue;
+            }
+            let faults = self.check_account(record.id).await;
+            checked
+                .faults
+                .extend(faults.into_iter().map(|fault| format!("{name}: {fault}")));
+        }
+        Ok(checked)
+    }
+
+    /// Counts again what an account keeps.
+    async fn check_account(&self, id: AccountId) -> Vec<String> {
+        let account = match self.directory.accounts().open(id).await {
+            Ok(account) => account,
+            Err(OpenError::Missing) => return vec!["it is in the directory only".into()],
+            Err(error) => return vec![error.to_string()],
+        };
+        // One state for all: a running server goes on meanwhile.
+        let parts = account
+            .snapshot()
+            .mailboxes()
+            .map(|m| account::Part::Table(m.id))
+            .collect();
+        match account.with(parts).await {
+            Ok(state) => miscounts(&state),
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    /// The name of an account, for a message.
+    fn named(&self, id: AccountId) -> String {
+        if id == AccountId::DIRECTORY {
+            return "the directory of accounts".into();
+        }
+        let state = self.directory.snapshot();
+        state
+            .name_of(id)
+            .map_or_else(|| format!("account {id}"), str::to_owned)
+    }
+
+    /// The accounts whose logs have holes.
+    pub(super) async fn damaged(&self) -> Outcome<BTreeSet<AccountId>> {
+        let state = self.directory.snapshot();
+        let mut damaged = BTreeSet::new();
+        let known = state.accounts(None).map(|(_, record)| record.id);
+        for id in std::iter::once(AccountId::DIRECTORY).chain(known) {
+            if self
+                .store
+                .load(id, Sections::Only(Vec::new()))
+                .await?
+                .damaged
+            {
+                damaged.insert(id);
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Makes damaged accounts writable again, with what is left of them.
+    ///
+    /// # Errors
+    /// If one cannot be repaired.
+    pub async fn repair(&self, text: Option<&str>) -> Outcome<Repaired> {
+        let mut damaged = self.damaged().await?;
+        if let Some(text) = text {
+            let (_, id) = self.find(text)?;
+            damaged.retain(|&damaged| damaged == id);
+        }
+        let mut repaired = Repaired::default();
+        for id in damaged {
+            let name = self.named(id);
+            if id == AccountId::DIRECTORY {
+                self.store.repair(id).await?;
+            } else {
+                self.repair_account(id).await.when(&name)?;
+            }
+            repaired.accounts.push(name);
+        }
+        Ok(repaired)
+    }
+
+    async fn repair_account(&self, id: AccountId) -> Outcome {
+        self.store.repair(id).await?;
+        let account = self.directory.accounts().open(id).await?;
+        // Numbers that may have been told for what is lost are not used again.
+        match account.execute(Command::Epoch).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::from(error)),
+        }
+    }
+}
+
+/// Where kept counts are not what counting gives.
+fn miscounts(state: &State) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut emails: HashMap<EmailNumber, u32> = HashMap::new();
+    let mut rows = 0;
+    for mailbox in state.mailboxes() {
+        let table = match state.table(mailbox.id) {
+            Ok(table) => table,
+            Err(error) => {
+                faults.push(format!("{}: {error}", mailbox.name));
+                continue;
+            }
+        };
+        let mut counted = Counts::default();
+        for row in table.rows() {
+            rows += 1;
+            emails.insert(row.email, row.size);
+            counted.messages += 1;
+            counted.octets += u64::from(row.size);
+            counted.unseen += u32::from(!row.flags.has(SystemFlag::Seen));
+            if row.flags.has(SystemFlag::Deleted) {
+                counted.deleted += 1;
+                counted.deleted_octets += u64::from(row.size);
+            }
+        }
+        if counted != mailbox.counts {
+            let kept = mailbox.counts;
+            faults.push(format!(
+                "{}: kept {kept:?}, counted {counted:?}",
+                mailbox.name
+            ));
+        }
+    }
+    let octets: u64 = emails.values().map(|size| u64::from(*size)).sum();
+    let used = state.used();
+    if (used.messages, used.octets) != (rows, octets) {
+        faults.push(format!(
+            "kept {used:?}, counted {rows} messages of {octets} octets"
+        ));
+    }
+    faults
+}

@@ -1,0 +1,227 @@
+//! `restante account …`
+
+use super::with_client;
+use crate::cli::{AccountCommand, PasswordFrom};
+use crate::console::{self, Bar, Counts, columns, confirm, octets, show};
+use crate::control::client::{Client, answer};
+use crate::control::message::{AccountShown, Accounts, AccountsImported, ImportedAccount, Request};
+use crate::error::{Failure, Outcome, While as _};
+use crate::passwd_file;
+use crate::place::Place;
+use serde::Serialize;
+use std::io::Read as _;
+use std::path::Path;
+
+/// Does it.
+///
+/// # Errors
+/// Says why it was not done.
+pub fn run(command: AccountCommand, place: &Place, json: bool) -> Outcome {
+    match command {
+        AccountCommand::Add {
+            name,
+            quota,
+            password,
+        } => {
+            let (password, made) = choose(&password)?;
+            let quota = quota.map(|quota| quota.0);
+            let request = Request::AccountAdd {
+                name,
+                password: password.clone(),
+                quota,
+            };
+            let account: AccountShown = ask(place, request)?;
+            tell_password(json, &account.name, "added", made.then_some(password))
+        }
+        AccountCommand::Passwd { name, password } => {
+            let (password, made) = choose(&password)?;
+            let request = Request::AccountPasswd {
+                name,
+                password: password.clone(),
+            };
+            let account: AccountShown = ask(place, request)?;
+            tell_password(
+                json,
+                &account.name,
+                "has a new password",
+                made.then_some(password),
+            )
+        }
+        AccountCommand::List => {
+            place.must_exist()?;
+            let accounts: Accounts = ask(place, Request::AccountList)?;
+            show(json, &accounts, list)
+        }
+        AccountCommand::Show { name } => {
+            place.must_exist()?;
+            let account: AccountShown = ask(place, Request::AccountShow { name })?;
+            show(json, &account, shown)
+        }
+        AccountCommand::Set { name, quota } => {
+            place.must_exist()?;
+            let quota = quota.0.map(|quota| quota.0);
+            let account: AccountShown = ask(place, Request::AccountSet { name, quota })?;
+            show(json, &account, shown)
+        }
+        AccountCommand::Remove { name, yes } => {
+            place.must_exist()?;
+            let question = format!("Remove {name} and all its mail, for good?");
+            if !yes && !confirm(&question, json)? {
+                return Err(Failure::new("nothing was removed"));
+            }
+            let account: AccountShown = ask(place, Request::AccountRemove { name })?;
+            show(json, &account, |account| {
+                format!(
+                    "{} is removed, {} messages with it\n",
+                    account.name, account.messages
+                )
+            })
+        }
+        AccountCommand::Import { file } => import(place, &file, json),
+    }
+}
+
+/// Makes a request that has one answer.
+fn ask<T: serde::de::DeserializeOwned>(place: &Place, request: Request) -> Outcome<T> {
+    with_client(place, async |mut client: Client| {
+        client.ask(request, &Bar::hidden()).await
+    })
+}
+
+/// The password, and whether it was made here.
+fn choose(from: &PasswordFrom) -> Outcome<(String, bool)> {
+    if from.password_stdin {
+        Ok((console::password_from_stdin()?, false))
+    } else {
+        Ok((crate::password::random()?, true))
+    }
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
+}
+
+fn tell_password(json: bool, name: &str, what: &str, password: Option<String>) -> Outcome {
+    show(json, &Told { name, password }, |told| {
+        match &told.password {
+            Some(password) => format!("{name} {what}\npassword: {password}\n"),
+            None => format!("{name} {what}\n"),
+        }
+    })
+}
+
+fn quota_text(quota: Option<u64>) -> String {
+    quota.map_or_else(|| "none".into(), octets)
+}
+
+fn list(accounts: &Accounts) -> String {
+    if accounts.accounts.is_empty() {
+        return "there is no account\n".into();
+    }
+    let mut rows = vec![["NAME", "MESSAGES", "SIZE", "QUOTA", ""].map(String::from)];
+    for account in &accounts.accounts {
+        rows.push([
+            account.name.clone(),
+            account.messages.to_string(),
+            octets(account.octets),
+            quota_text(account.quota),
+            if account.damaged {
+                "damaged: read-only".into()
+            } else {
+                String::new()
+            },
+        ]);
+    }
+    columns(&rows)
+}
+
+fn shown(account: &AccountShown) -> String {
+    let mut text = columns(&[
+        ["name", &account.name].map(String::from),
+        ["id", &account.id].map(String::from),
+        ["messages".into(), account.messages.to_string()],
+        ["size".into(), octets(account.octets)],
+        ["quota".into(), quota_text(account.quota)],
+    ]);
+    if account.damaged {
+        text.push_str("damaged: read-only until `restante repair`\n");
+    }
+    let mut rows = vec![["MAILBOX", "MESSAGES", "UNSEEN", "SIZE"].map(String::from)];
+    for mailbox in &account.mailboxes {
+        rows.push([
+            mailbox.name.clone(),
+            mailbox.messages.to_string(),
+            mailbox.unseen.to_string(),
+            octets(mailbox.octets),
+        ]);
+    }
+    text.push('\n');
+    text.push_str(&columns(&rows));
+    text
+}
+
+/// Adds many accounts. Lines that cannot be used are named; the others are done.
+fn import(place: &Place, file: &Path, json: bool) -> Outcome {
+    let mut text = String::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin()
+            .lock()
+            .read_to_string(&mut text)
+            .when("standard input")?;
+    } else {
+        text = std::fs::read_to_string(file).when(file.display())?;
+    }
+    let (mut accounts, mut wrong) = (Vec::new(), Vec::new());
+    for line in passwd_file::parse(&text) {
+        match line {
+            Ok(account) => accounts.push(account),
+            Err(why) => wrong.push(why),
+        }
+    }
+    let bar = Bar::new("accounts", Counts::Things, Some(accounts.len() as u64));
+    let done = with_client(place, async |client: Client| {
+        send(client, &accounts, &bar).await
+    });
+    bar.end();
+    let mut done = done?;
+    wrong.append(&mut done.refused);
+    done.refused = wrong;
+    show(json, &done, |done| {
+        let mut text = format!("{} added, {} changed\n", done.added, done.changed);
+        for refused in &done.refused {
+            text.push_str(&format!("not taken: {refused}\n"));
+        }
+        text
+    })?;
+    match done.refused.len() {
+        0 => Ok(()),
+        count => Err(Failure::new(format!("{count} lines were not taken"))),
+    }
+}
+
+async fn send(
+    mut client: Client,
+    accounts: &[ImportedAccount],
+    bar: &Bar,
+) -> Outcome<AccountsImported> {
+    client.open(Request::AccountImport).await?;
+    let Client {
+        mut incoming,
+        mut outgoing,
+    } = client;
+    let send = async {
+        for account in accounts {
+            outgoing.line(&Some(account)).await?;
+        }
+        outgoing.line(&None::<ImportedAccount>).await?;
+        outgoing.flush().await
+    };
+    // What the server says explains more than that it has hung up.
+    let (sent, answer) = tokio::join!(send, answer(&mut incoming, bar));
+    let answer = answer?;
+    sent.when("the server has hung up")?;
+    Ok(answer)
+}

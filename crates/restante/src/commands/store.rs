@@ -1,0 +1,83 @@
+//! `restante check`, `repair` and `rebuild-index`
+
+use super::with_client;
+use crate::console::{Bar, Counts, octets, show};
+use crate::control::client::Client;
+use crate::control::message::{Checked, Repaired, Request};
+use crate::error::{Failure, Outcome};
+use crate::place::Place;
+
+/// Reads everything and says what is wrong.
+///
+/// # Errors
+/// If anything is.
+pub fn check(place: &Place, json: bool) -> Outcome {
+    place.must_exist()?;
+    let bar = Bar::new("checking", Counts::Octets, None);
+    let checked = with_client(place, async |mut client: Client| {
+        client.ask(Request::Check, &bar).await
+    });
+    bar.end();
+    let checked: Checked = checked?;
+    show(json, &checked, |checked| {
+        let mut text = format!(
+            "{} accounts, {} commits, {} messages, {} read\n",
+            checked.accounts,
+            checked.commits,
+            checked.blobs,
+            octets(checked.octets)
+        );
+        for note in &checked.notes {
+            text.push_str(&format!("note: {note}\n"));
+        }
+        for fault in &checked.faults {
+            text.push_str(&format!("fault: {fault}\n"));
+        }
+        if checked.faults.is_empty() {
+            text.push_str("everything is whole\n");
+        }
+        text
+    })?;
+    match checked.faults.len() {
+        0 => Ok(()),
+        1 => Err(Failure::new("there is a fault")),
+        count => Err(Failure::new(format!("there are {count} faults"))),
+    }
+}
+
+/// Goes on with damaged accounts.
+///
+/// # Errors
+/// If one cannot be repaired.
+pub fn repair(account: Option<String>, place: &Place, json: bool) -> Outcome {
+    place.must_exist()?;
+    let request = Request::Repair { account };
+    let repaired: Repaired = with_client(place, async |mut client: Client| {
+        client.ask(request, &Bar::hidden()).await
+    })?;
+    show(json, &repaired, |repaired| {
+        if repaired.accounts.is_empty() {
+            return "nothing is damaged\n".into();
+        }
+        repaired
+            .accounts
+            .iter()
+            .map(|name| format!("{name} is repaired\n"))
+            .collect()
+    })
+}
+
+/// Builds the index anew.
+///
+/// # Errors
+/// If it cannot be done.
+pub fn rebuild_index(place: &Place, json: bool) -> Outcome {
+    place.must_exist()?;
+    let bar = Bar::new("rebuilding", Counts::Octets, None);
+    let done = with_client(place, async |mut client: Client| {
+        client.ask(Request::RebuildIndex, &bar).await
+    });
+    bar.end();
+    let done: serde_json::Value = done?;
+    show(json, &done, |_| "the index is built anew\n".into())
+}

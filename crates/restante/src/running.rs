@@ -1,0 +1,160 @@
+//! A running server: listeners, signals, the control socket, the end.
+
+use crate::accept::{self, Sessions};
+use crate::config::Config;
+use crate::control;
+use crate::error::{Failure, Outcome, While as _};
+use crate::listen::Bound;
+use crate::node::Opened;
+use crate::place::Place;
+use crate::tls::Certificates;
+use sd_notify::NotifyState;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+/// What has to be done before a server can run, done.
+pub struct Prepared {
+    /// Where the data lies and what is configured.
+    pub place: Place,
+    /// The open sockets.
+    pub sockets: Vec<Bound>,
+    /// The certificate.
+    pub certificates: Option<Certificates>,
+}
+
+/// Why a server ends.
+enum End {
+    /// Somebody wants it to.
+    Asked,
+    /// The store can go on no longer.
+    StoreFailed,
+}
+
+impl Prepared {
+    /// Runs until a signal ends it. `ready` is done once the server answers.
+    ///
+    /// # Errors
+    /// If it cannot begin, or the store has failed.
+    pub async fn run(self, ready: impl AsyncFnOnce(&Arc<Opened>) -> Outcome) -> Outcome {
+        let opened = Arc::new(Opened::open(&self.place).await?);
+        let config = &self.place.config;
+        let per_address = usize::try_from(config.limits.connections_per_address)?;
+        let sessions = Sessions::new(Arc::clone(opened.node()), per_address);
+        let control = control::server::listen(&self.place.data, Arc::clone(&opened))?;
+        let tls = self
+            .certificates
+            .as_ref()
+            .map(|found| serve::Tls::new(found.config()));
+        for bound in self.sockets {
+            let begin = opened.begin(bound.protocol, bound.plaintext_login, tls.clone(), config);
+            accept::listen(bound, tls.clone(), begin, &sessions).when("cannot listen")?;
+        }
+        ready(&opened).await?;
+        notify(&[NotifyState::Ready]);
+        let end = wait(&self.place, self.certificates.as_ref(), &opened).await?;
+        notify(&[NotifyState::Stopping]);
+        stop(&opened, &sessions, config.limits.shutdown.0).await;
+        drop(control);
+        opened.close().await;
+        match end {
+            End::Asked => Ok(()),
+            End::StoreFailed => Err(Failure::new(
+                "the store has failed and takes nothing more; started again, it recovers",
+            )),
+        }
+    }
+}
+
+/// Tells systemd, where it wants to know.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd cannot be told");
+    }
+}
+
+async fn wait(place: &Place, certificates: Option<&Certificates>, opened: &Opened) -> Outcome<End> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(End::Asked),
+            _ = interrupt.recv() => return Ok(End::Asked),
+            () = opened.failed() => {
+                error!("the store has failed");
+                return Ok(End::StoreFailed);
+            }
+            _ = hangup.recv() => {
+                reloading();
+                reload(place, certificates);
+                notify(&[NotifyState::Ready]);
+            }
+        }
+    }
+}
+
+fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => warn!(%error, "systemd cannot be told"),
+    }
+}
+
+/// Reads the configuration and the certificate again. What is wrong is logged,
+/// and what was stays.
+fn reload(place: &Place, certificates: Option<&Certificates>) {
+    let config = match place
+        .file
+        .as_ref()
+        .map(|file| Config::read(file))
+        .transpose()
+    {
+        Ok(config) => config.unwrap_or_else(|| place.config.clone()),
+        Err(error) => {
+            error!(%error, "the configuration stays as it was");
+            return;
+        }
+    };
+    if let (Some(certificates), Some(tls)) = (certificates, &config.tls) {
+        match certificates.reload(tls) {
+            Ok(()) => info!(file = %tls.certificate.display(), "the certificate is read again"),
+            Err(error) => error!(%error, "the certificate stays as it was"),
+        }
+    }
+    crate::log::set_level(config.log.level);
+    for what in needs_restart(&place.config, &config) {
+        warn!(what, "takes effect when the server is started again");
+    }
+}
+
+/// The settings that have changed and cannot be changed while the server runs.
+fn needs_restart<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str> {
+    [
+        ("data", old.data != new.data),
+        ("hostname", old.hostname != new.hostname),
+        ("default-domain", old.default_domain != new.default_domain),
+        ("separator", old.separator != new.separator),
+        ("user", old.user != new.user || old.group != new.group),
+        ("listen", old.listen != new.listen),
+        ("tls", old.tls.is_some() != new.tls.is_some()),
+        ("limits", old.limits != new.limits),
+        ("log.format", old.log.format != new.log.format),
+    ]
+    .into_iter()
+    .filter_map(|(what, changed)| changed.then_some(what))
+}
+
+/// Takes no more connections and lets what runs end, for so long.
+async fn stop(opened: &Opened, sessions: &Sessions, patience: Duration) {
+    opened.node().stop();
+    let running = sessions.count();
+    info!(sessions = running, "stopping");
+    if tokio::time::timeout(patience, sessions.none())
+        .await
+        .is_err()
+    {
+        warn!(sessions = sessions.count(), "these did not end in time");
+    }
+}

@@ -1,0 +1,67 @@
+//! `restante serve`
+
+use crate::cli::Common;
+use crate::config::Config;
+use crate::error::{Failure, Outcome, While as _};
+use crate::listen::{Bound, Inherited, bind};
+use crate::place::Place;
+use crate::privileges::{Servant, make_data_directory};
+use crate::running::Prepared;
+use crate::tls::Certificates;
+use crate::{listen::Socket, log};
+
+/// Runs the server.
+///
+/// # Errors
+/// Says why it cannot begin, or why it has ended.
+pub fn serve(common: &Common) -> Outcome {
+    let place = Place::find(common)?;
+    if place.file.is_none() {
+        return Err(Failure::new(
+            "serve needs --config FILE; `restante config example` writes one to begin with, \
+             `restante demo` needs none",
+        ));
+    }
+    log::begin(&place.config.log);
+    let prepared = prepare(place)?;
+    crate::commands::runtime()?.block_on(prepared.run(async |_| Ok(())))
+}
+
+/// What root may do and the server may not: sockets, the key, the directory.
+fn prepare(place: Place) -> Outcome<Prepared> {
+    let config = &place.config;
+    let sockets = open(config)?;
+    let certificates = config.tls.as_ref().map(Certificates::load).transpose()?;
+    let servant = Servant::find(config.user.as_deref(), config.group.as_deref())?;
+    make_data_directory(&place.data, servant.as_ref())?;
+    if let Some(servant) = servant {
+        for bound in &sockets {
+            if let (Socket::Unix(_), crate::config::Address::Unix(path)) =
+                (&bound.socket, &bound.address)
+            {
+                servant.give(path)?;
+            }
+        }
+        servant.become_it()?;
+    }
+    Ok(Prepared {
+        place,
+        sockets,
+        certificates,
+    })
+}
+
+fn open(config: &Config) -> Outcome<Vec<Bound>> {
+    let mut inherited = Inherited::from_environment().when("sockets from systemd")?;
+    let mut sockets = Vec::new();
+    for listen in &config.listen {
+        sockets.extend(bind(listen, &mut inherited)?);
+    }
+    if let Some(left) = inherited.left().next() {
+        return Err(Failure::new(format!(
+            "systemd has opened {left}, but no [[listen]] has that address; add one, so that \
+             it is known what is spoken there"
+        )));
+    }
+    Ok(sockets)
+}

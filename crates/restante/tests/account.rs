@@ -1,0 +1,234 @@
+//! `restante account …`, directly on the data and through a running server.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{Demo, bad, connect, good, json, run, run_with};
+use std::fs;
+
+/// The same commands, whoever does them.
+fn life_cycle(data: &str) {
+    let added = run_with(
+        &[
+            "account",
+            "add",
+            "Anna@Example.org",
+            "--password-stdin",
+            "--quota",
+            "1G",
+            "--data",
+            data,
+        ],
+        "secret one\n",
+    );
+    assert_eq!(good(&added), "anna@example.org added\n");
+    let again = run_with(
+        &[
+            "account",
+            "add",
+            "anna@example.org",
+            "--password-stdin",
+            "--data",
+            data,
+        ],
+        "x\n",
+    );
+    assert!(
+        bad(&again).contains("there is already an account anna@example.org"),
+        "{again:?}"
+    );
+
+    let made = json(&["--data", data, "account", "add", "ben@example.org"]);
+    assert_eq!(made["name"], "ben@example.org");
+    assert_eq!(made["password"].as_str().unwrap().len(), 19);
+
+    let shown = json(&["account", "--data", data, "show", "anna@example.org"]);
+    assert_eq!(shown["quota"], 1 << 30);
+    assert_eq!(shown["messages"], 0);
+    let mailboxes: Vec<&str> = shown["mailboxes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["name"].as_str().unwrap())
+        .collect();
+    for expected in ["INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"] {
+        assert!(mailboxes.contains(&expected), "{mailboxes:?}");
+    }
+
+    good(&run(&[
+        "account",
+        "set",
+        "anna@example.org",
+        "--quota",
+        "none",
+        "--data",
+        data,
+    ]));
+    assert!(json(&["account", "show", "anna@example.org", "--data", data])["quota"].is_null());
+    good(&run_with(
+        &[
+            "account",
+            "passwd",
+            "anna@example.org",
+            "--password-stdin",
+            "--data",
+            data,
+        ],
+        "secret two\n",
+    ));
+
+    let refused = bad(&run(&[
+        "account",
+        "remove",
+        "ben@example.org",
+        "--data",
+        data,
+    ]));
+    assert!(refused.contains("--yes"), "{refused}");
+    good(&run(&[
+        "account",
+        "remove",
+        "ben@example.org",
+        "--yes",
+        "--data",
+        data,
+    ]));
+    let names: Vec<String> = json(&["account", "list", "--data", data])["accounts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|account| account["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(names.contains(&"anna@example.org".to_owned()));
+    assert!(!names.contains(&"ben@example.org".to_owned()), "{names:?}");
+    for command in ["show", "passwd"] {
+        let said = bad(&run(&[
+            "account",
+            command,
+            "nobody@example.org",
+            "--data",
+            data,
+        ]));
+        assert!(
+            said.contains("there is no account nobody@example.org"),
+            "{said}"
+        );
+    }
+    // A removed name may be taken again, and is empty.
+    good(&run(&["account", "add", "ben@example.org", "--data", data]));
+    good(&run(&[
+        "account",
+        "remove",
+        "ben@example.org",
+        "--yes",
+        "--data",
+        data,
+    ]));
+}
+
+#[test]
+fn without_a_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    life_cycle(data.to_str().unwrap());
+    // What one run has done the next finds: every command above was a run.
+    let data = data.to_str().unwrap();
+    assert!(good(&run(&["account", "list", "--data", data])).contains("anna@example.org"));
+}
+
+#[test]
+fn through_a_running_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let demo = Demo::start(directory.path());
+    life_cycle(directory.path().to_str().unwrap());
+
+    // The server has seen it all at once.
+    let mut imap = connect(demo.port("imap"));
+    imap.until("* OK ");
+    imap.ask("1 LOGIN anna@example.org \"secret one\"", "1 NO ");
+    imap.ask("2 LOGIN anna@example.org \"secret two\"", "2 OK ");
+
+    // Somebody who is logged in when the account goes learns nothing more of it.
+    let data = directory.path().to_str().unwrap();
+    good(&run(&[
+        "account",
+        "remove",
+        "anna@example.org",
+        "--yes",
+        "--data",
+        data,
+    ]));
+    let mut imap = connect(demo.port("imap"));
+    imap.until("* OK ");
+    imap.ask("1 LOGIN anna@example.org \"secret two\"", "1 NO ");
+}
+
+/// Made with `doveadm pw`; the password is `correct horse`.
+const HASHES: [(&str, &str); 4] = [
+    (
+        "argon",
+        "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$yrsHxxCR1lcdsExc8IdUwA$TrS/ywSyqBtlTBmsDX0vxD52vls6pIGWt147jXB+C4Q",
+    ),
+    (
+        "blowfish",
+        "{BLF-CRYPT}$2y$05$g9kP0074DnJ9ui36E2dh8e5Se.EOKXQbNczuIXGSE5zyD0bMjtMzC",
+    ),
+    (
+        "sha512",
+        "{SHA512-CRYPT}$6$SvnQtqR7mgzfwDHW$YH8Hbz9V15B8Re6ibi697dUPKjGk3frxKkbrmTPC/sI2Pe0dC5HDeEIehBMyqKFIeerM.Gp0RgpJluHIuw/mO1",
+    ),
+    (
+        "salted",
+        "{SSHA256}vOHNF7gtuYAL+vxp7qr4pQvxli4Pg8J6zhqHJxv+EddgDq+i",
+    ),
+];
+
+#[test]
+fn accounts_come_from_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let file = directory.path().join("users");
+    let mut text = String::from("# people\nplain:correct horse\ncolon:a:b\n");
+    for (name, hash) in HASHES {
+        text.push_str(&format!("{name}:{hash}:1000:1000::/home/{name}::\n"));
+    }
+    text.push_str("dovecot:{PLAIN}correct horse::::::\nbroken\nold:{CRYPT}x\n");
+    fs::write(&file, text).unwrap();
+    let data = data.to_str().unwrap();
+    let file = file.to_str().unwrap();
+    let output = run(&["account", "import", file, "--data", data, "--json"]);
+    assert!(bad(&output).contains("2 lines were not taken"));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&told["added"], &told["changed"]),
+        (&7.into(), &0.into()),
+        "{told}"
+    );
+    let refused = told["refused"].to_string();
+    assert!(
+        refused.contains("line 9") && refused.contains("{CRYPT}"),
+        "{refused}"
+    );
+
+    let again = run(&["account", "import", file, "--data", data, "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(
+        (&told["added"], &told["changed"]),
+        (&0.into(), &7.into()),
+        "{told}"
+    );
+
+    let demo = Demo::start(std::path::Path::new(data));
+    let mut logins: Vec<(&str, &str)> = HASHES.map(|(name, _)| (name, "correct horse")).to_vec();
+    logins.extend([
+        ("plain", "correct horse"),
+        ("dovecot", "correct horse"),
+        ("colon", "a:b"),
+    ]);
+    for (name, password) in logins {
+        let mut imap = connect(demo.port("imap"));
+        imap.until("* OK ");
+        imap.ask(&format!("1 LOGIN {name} \"{password}\""), "1 OK ");
+    }
+}

@@ -1,0 +1,61 @@
+//! `restante config` and what it says about wrong files.
+
+mod common;
+
+use common::{bad, good, run};
+use std::fs;
+
+#[test]
+fn the_example_is_right_once_its_paths_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("restante.toml");
+    fs::write(&file, good(&run(&["config", "example"]))).unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(
+        good(&run(&["config", "check", file])),
+        format!("{file} is right\n")
+    );
+    assert_eq!(
+        good(&run(&["--config", file, "config", "check"])),
+        format!("{file} is right\n")
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("restante.toml");
+    let file = path.to_str().unwrap();
+    let check = |text: &str, expected: &str| {
+        fs::write(&path, text).unwrap();
+        for args in [&["config", "check", file][..], &["serve", "--config", file]] {
+            let said = bad(&run(args));
+            assert!(said.contains(&format!("{file}:{expected}")), "{said}");
+        }
+    };
+    check(
+        "data = \"/d\"\n[[listen]]\nprotocl = \"imap\"\naddress = \"127.0.0.1:1\"\n",
+        "3: unknown key `protocl` in [[listen]]; did you mean `protocol`?",
+    );
+    check("data = \"/d\"\nhostname = 7\n", " nothing to listen on");
+    check(
+        "hostname = 7\n[[listen]]\nprotocol = \"imap\"\naddress = \"127.0.0.1:1\"\n",
+        " `data` is missing",
+    );
+    check("data = [\n", "1: ");
+    let gone = directory.path().join("gone.toml");
+    let said = bad(&run(&["serve", "--config", gone.to_str().unwrap()]));
+    assert!(
+        said.contains("cannot be read") && said.contains("config example"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_command_without_data_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let gone = directory.path().join("gone");
+    let said = bad(&run(&["account", "list", "--data", gone.to_str().unwrap()]));
+    assert!(said.contains("there is no data directory"), "{said}");
+    assert!(!gone.exists());
+}

@@ -1,0 +1,264 @@
+//! `restante serve`: listeners, signals, what it logs.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{Line, bad, command, connect, connect_tls, good, run, run_with};
+use rustix::process::Signal;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+/// A server that logs in JSON.
+struct Server {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    seen: Vec<serde_json::Value>,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self {
+            child,
+            log,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Reads the log up to a line that `wanted` wants.
+    fn until(&mut self, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        loop {
+            let mut line = String::new();
+            self.log.read_line(&mut line).unwrap();
+            assert!(!line.is_empty(), "the log has ended: {:#?}", self.seen);
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            self.seen.push(event.clone());
+            if wanted(&event) {
+                return event;
+            }
+        }
+    }
+
+    fn says(&mut self, message: &str) -> serde_json::Value {
+        self.until(|event| event["message"] == message)
+    }
+
+    fn port(&mut self, protocol: &str) -> u16 {
+        let event = self.until(|e| e["message"] == "listening" && e["protocol"] == protocol);
+        let address = event["address"].as_str().unwrap();
+        address.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        self.signal(Signal::TERM);
+        let code = self.child.wait().unwrap().code();
+        let mut text = format!("{:?}", self.seen);
+        for line in (&mut self.log).lines() {
+            text.push_str(&line.unwrap());
+        }
+        (code, text)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Writes a certificate of its own, and gives its path.
+fn certificate(directory: &Path) -> PathBuf {
+    let names = vec!["localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    fs::write(directory.join("cert.pem"), made.cert.pem()).unwrap();
+    fs::write(directory.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    directory.join("cert.pem")
+}
+
+fn config(directory: &Path, listeners: &str) -> String {
+    let path = directory.join("restante.toml");
+    let text = format!(
+        "data = \"{0}/data\"\nhostname = \"mail.example.org\"\ndefault-domain = \"example.org\"\n\
+         {listeners}\n[tls]\ncertificate = \"{0}/cert.pem\"\nkey = \"{0}/key.pem\"\n\
+         [log]\nformat = \"json\"\n",
+        directory.display()
+    );
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn listener(protocol: &str, address: &str) -> String {
+    format!("[[listen]]\nprotocol = \"{protocol}\"\naddress = \"{address}\"\n")
+}
+
+#[test]
+fn a_server_serves_until_it_is_told_to_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let cert = certificate(directory);
+    let socket = directory.join("lmtp");
+    let listeners = [
+        listener("imap", "127.0.0.1:0"),
+        listener("imaps", "127.0.0.1:0"),
+        listener("lmtp", &format!("unix:{}", socket.display())),
+    ];
+    let config = config(directory, &listeners.concat());
+    let mut server = Server::start(&mut command(&["serve", "--config", &config]));
+    let imap = server.port("imap");
+    let imaps = server.port("imaps");
+    server.until(|e| e["message"] == "listening" && e["protocol"] == "lmtp");
+    assert_eq!(
+        fs::metadata(&socket).unwrap().permissions().mode() & 0o777,
+        0o660
+    );
+    assert_eq!(
+        fs::metadata(directory.join("data"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o700
+    );
+
+    let add = [
+        "account",
+        "add",
+        "anna",
+        "--password-stdin",
+        "--config",
+        &config,
+    ];
+    assert_eq!(
+        good(&run_with(&add, "open sesame\n")),
+        "anna@example.org added\n"
+    );
+    let mode = fs::metadata(directory.join("data/control"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let mut lmtp = Line::new(UnixStream::connect(&socket).unwrap());
+    lmtp.until("220 ");
+    lmtp.ask("LHLO test", "250 ");
+    lmtp.ask("MAIL FROM:<>", "250 ");
+    lmtp.ask("RCPT TO:<anna@example.org>", "250 ");
+    lmtp.ask("DATA", "354 ");
+    lmtp.ask("Subject: the-secret-content\r\n\r\nx\r\n.", "250 ");
+    let delivery = server.says("delivery");
+    assert_eq!(delivery["to"], "anna@example.org", "{delivery}");
+
+    let mut waiting = connect(imap);
+    waiting.until("* OK ");
+    waiting.ask("1 LOGIN anna \"open sesame\"", "1 OK ");
+    assert!(
+        waiting
+            .ask("2 SELECT INBOX", "2 OK ")
+            .contains(&"* 1 EXISTS".to_owned())
+    );
+    waiting.ask("3 IDLE", "+ ");
+
+    // STARTTLS with the old certificate, then implicit TLS with a new one.
+    let mut plain = connect(imap);
+    plain.until("* OK ");
+    assert!(
+        plain
+            .ask("1 CAPABILITY", "1 OK ")
+            .join(" ")
+            .contains("STARTTLS")
+    );
+    connect_tls(imaps, &cert).until("* OK ");
+    let newer = certificate(directory);
+    server.signal(Signal::HUP);
+    server.says("the certificate is read again");
+    connect_tls(imaps, &newer).until("* OK ");
+
+    server.signal(Signal::TERM);
+    waiting.until("* BYE ");
+    let (code, log) = server.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!socket.exists() || UnixStream::connect(&socket).is_err());
+    assert!(log.contains("session ended"), "{log}");
+    for secret in ["sesame", "the-secret-content"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn a_configuration_that_became_wrong_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let cert = certificate(directory.path());
+    let config = config(directory.path(), &listener("imaps", "127.0.0.1:0"));
+    let mut server = Server::start(&mut command(&["serve", "--config", &config]));
+    let imaps = server.port("imaps");
+    connect_tls(imaps, &cert).until("* OK ");
+
+    fs::write(directory.path().join("key.pem"), "no key").unwrap();
+    server.signal(Signal::HUP);
+    let said = server.says("the certificate stays as it was").to_string();
+    assert!(said.contains("key.pem"), "{said}");
+    fs::write(&config, "dta = 1\n").unwrap();
+    server.signal(Signal::HUP);
+    let said = server.says("the configuration stays as it was").to_string();
+    assert!(said.contains("unknown key `dta`"), "{said}");
+    connect_tls(imaps, &cert).until("* OK ");
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn sockets_of_systemd_are_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path());
+    let open = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = open.local_addr().unwrap();
+    let config = config(directory.path(), &listener("imap", &address.to_string()));
+    // As systemd starts it: the socket is file descriptor 3.
+    rustix::io::fcntl_setfd(&open, rustix::io::FdFlags::empty()).unwrap();
+    let script = format!(
+        "LISTEN_PID=$$ LISTEN_FDS=1 exec '{}' serve --config '{config}' 3<&{}",
+        env!("CARGO_BIN_EXE_restante"),
+        open.as_raw_fd()
+    );
+    let mut server = Server::start(
+        Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::null()),
+    );
+    assert_eq!(server.port("imap"), address.port());
+    drop(open);
+    connect(address.port()).until("* OK ");
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn what_is_in_the_way_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let file = config(directory.path(), &listener("imap", &address));
+    let said = bad(&run(&["serve", "--config", &file]));
+    assert!(
+        said.contains(&format!("cannot listen on {address} for imap")),
+        "{said}"
+    );
+
+    fs::remove_file(directory.path().join("cert.pem")).unwrap();
+    let file = config(directory.path(), &listener("imap", "127.0.0.1:0"));
+    let said = bad(&run(&["serve", "--config", &file]));
+    assert!(said.contains("cert.pem: No such file"), "{said}");
+}
