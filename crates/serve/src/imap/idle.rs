@@ -18,13 +18,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
 /// RFC 2177 §3: news is pushed at once, until the client says DONE. There is no
 /// limit of its own to how long that takes.
-pub(super) async fn idle(session: &mut Session, tag: &Tag) -> Step {
+pub(super) async fn idle(session: &mut Session, tag: Tag) -> Step {
     session.continue_req("idling");
     session.reader.expect_line(LINE_OCTETS_MAX);
     loop {
         match session.next_event() {
             Some(Got::Line(line)) if line.eq_ignore_ascii_case(b"DONE") => {
-                session.finish(tag, Reply::ok("done")).await?;
+                Box::pin(session.finish(&tag, Reply::ok("done"))).await?;
                 return Ok(None);
             }
             Some(Got::Close) => {
@@ -32,7 +32,8 @@ pub(super) async fn idle(session: &mut Session, tag: &Tag) -> Step {
                 return Ok(Some(super::session::End::Abuse));
             }
             Some(_) => {
-                session.finish(tag, Reply::bad("DONE was expected")).await?;
+                let reply = Reply::bad("DONE was expected");
+                Box::pin(session.finish(&tag, reply)).await?;
                 return Ok(None);
             }
             None => {}
@@ -42,7 +43,8 @@ pub(super) async fn idle(session: &mut Session, tag: &Tag) -> Step {
         };
         // Taken before looking, so that nothing falls between.
         let seen = user.account.snapshot().head();
-        user.tell(&mut session.stream, Tell::All).await?;
+        // Boxed: telling takes more room than waiting, and is soon over.
+        Box::pin(user.tell(&mut session.stream, Tell::All)).await?;
         let filled = if user
             .selected
             .as_ref()

@@ -28,6 +28,8 @@ mod selected;
 mod session;
 mod status;
 mod store;
+#[cfg(test)]
+mod tests;
 mod user;
 
 use crate::auth::Directory;
@@ -35,6 +37,7 @@ use crate::stream::{Stream, Tls};
 use session::Session;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::info;
 
 /// What the sessions of a listener share. Cheap to clone.
@@ -72,14 +75,21 @@ impl fmt::Debug for Imap {
 }
 
 /// Serves one connection to its end.
-pub async fn run(stream: Stream, imap: Imap) {
+pub fn run(stream: Stream, imap: Imap) -> impl Future<Output = ()> + Send {
+    // Made here, not within the future: that would carry the arguments too.
     let mut session = Session::new(stream, imap);
-    let env = session.stream.node().env.clone();
-    let started = env.monotonic();
-    let end = match session.run().await {
-        Ok(end) => end.to_string(),
-        Err(error) => error.to_string(),
-    };
+    async move {
+        let env = session.stream.node().env.clone();
+        let started = env.monotonic();
+        let end = match session.run().await {
+            Ok(end) => end.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Box::pin(close(session, &end, env.monotonic() - started)).await;
+    }
+}
+
+async fn close(session: Session, end: &str, duration: Duration) {
     let (octets_in, octets_out) = session.stream.octets_moved();
     info!(
         protocol = "imap",
@@ -87,7 +97,7 @@ pub async fn run(stream: Stream, imap: Imap) {
         user = session.user.as_ref().map(|user| user.name.as_str()),
         octets_in,
         octets_out,
-        millis = u64::try_from((env.monotonic() - started).as_millis()).unwrap_or(u64::MAX),
+        millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         end,
         "session ended"
     );

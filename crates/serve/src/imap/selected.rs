@@ -4,7 +4,7 @@ use super::reply::{Reply, Tell};
 use super::session::emit;
 use crate::accounts::Account;
 use crate::stream::{Stream, StreamError};
-use account::{Mailbox, Refusal, Row, State, Told, View};
+use account::{Mailbox, RecentMarks, Refusal, Row, State, Told, View};
 use proto::imap::response::{self, Code, Status};
 use std::sync::Arc;
 use terms::{Flag, FlagSet, MailboxId, SequenceSet, SystemFlag, Uid, UidSet};
@@ -24,18 +24,16 @@ pub(super) struct Selected {
 const FLAGS_AT_ONCE: usize = 500;
 
 impl Selected {
-    /// SELECT or EXAMINE. Only SELECT takes messages as \Recent (RFC 3501 §6.3.2).
+    /// SELECT or EXAMINE.
     pub(super) async fn open(
         account: &Account,
         mailbox: MailboxId,
         read_only: bool,
     ) -> Result<(Self, Arc<State>), Reply> {
         let state = account.with_table(mailbox).await?;
-        let view = {
-            let mut marks = account.recent_marks();
-            let marks = (!read_only).then_some(&mut *marks);
-            View::open(&state, mailbox, marks)
-        };
+        let view = with_marks(account, read_only, |marks| {
+            View::open(&state, mailbox, Some(marks))
+        });
         let (Ok(view), Some(record)) = (view, state.mailbox(mailbox)) else {
             return Err(Reply::no(Code::NonExistent, "no such mailbox"));
         };
@@ -94,11 +92,10 @@ impl Selected {
             if !self.view.is_behind(&state) {
                 return Ok(());
             }
-            let told = {
-                let mut marks = account.recent_marks();
-                let marks = (!self.read_only).then_some(&mut *marks);
-                self.view.advance(&state, tell == Tell::All, marks)
-            };
+            let may_expunge = tell == Tell::All;
+            let told = with_marks(account, self.read_only, |marks| {
+                self.view.advance(&state, may_expunge, Some(marks))
+            });
             match told {
                 Ok(told) => return self.write(stream, &state, told).await,
                 Err(Refusal::Needed(_)) => {}
@@ -214,6 +211,21 @@ impl Selected {
         let recent = self.view.recent().contains(uid);
         let more: &[&str] = if recent { &["\\Recent"] } else { &[] };
         response::flag_list(out, flags, more);
+    }
+}
+
+/// Lets a view move by who was told of what as \Recent. EXAMINE sees what SELECT
+/// would, and takes nothing away (RFC 3501 §6.3.2).
+fn with_marks<T>(
+    account: &Account,
+    read_only: bool,
+    work: impl FnOnce(&mut RecentMarks) -> T,
+) -> T {
+    let mut marks = account.recent_marks();
+    if read_only {
+        work(&mut marks.clone())
+    } else {
+        work(&mut marks)
     }
 }
 

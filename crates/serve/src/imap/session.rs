@@ -6,6 +6,7 @@ use super::user::User;
 use super::{Imap, append, login};
 use crate::stream::{Filled, Stream, StreamError};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use proto::imap::response::{self, Code, Status};
 use proto::imap::{
     AppendHead, Command, CommandBody, CommandReader, Event, Limits, SyntaxError, Tag,
@@ -88,7 +89,7 @@ impl Session {
         self.greet();
         loop {
             while let Some(got) = self.next_event() {
-                if let Some(end) = Box::pin(self.handle(got)).await? {
+                if let Some(end) = self.step(got).await? {
                     return Ok(end);
                 }
                 self.stream.relieve().await?;
@@ -96,6 +97,21 @@ impl Session {
             if let Some(end) = self.wait().await? {
                 return Ok(end);
             }
+        }
+    }
+
+    /// What an event asks for, in a box of its own: a session that idles for days
+    /// holds the room of IDLE, not of the largest command.
+    fn step<'a>(&'a mut self, got: Got) -> BoxFuture<'a, Step> {
+        match got {
+            Got::Command(command) => match command.body {
+                CommandBody::Idle if self.user.is_some() => {
+                    Box::pin(super::idle::idle(self, command.tag))
+                }
+                body => Box::pin(self.command(command.tag, body)),
+            },
+            Got::Append(head) => Box::pin(append::append(self, head)),
+            got => Box::pin(self.handle(got)),
         }
     }
 
@@ -198,12 +214,7 @@ impl Session {
 
     async fn handle(&mut self, got: Got) -> Step {
         match got {
-            Got::Command(command) => {
-                let Command { tag, body } = command;
-                return self.command(&tag, body).await;
-            }
             Got::Continue => self.continue_req("go on"),
-            Got::Append(head) => return append::append(self, head).await,
             Got::Bad(tag, error) => {
                 let text = error.to_string();
                 match tag {
@@ -220,9 +231,11 @@ impl Session {
                 self.untagged(Status::Bye, None, "too much to read");
                 return Ok(Some(End::Abuse));
             }
-            // Asked for by a command, which is over.
-            Got::Chunk(_)
+            // Done elsewhere, or asked for by a command which is over.
+            Got::Append(_)
             | Got::AppendEnd(_)
+            | Got::Chunk(_)
+            | Got::Command(_)
             | Got::Refused(_)
             | Got::Line(_)
             | Got::LineTooLong => {}
@@ -239,7 +252,8 @@ impl Session {
         Some(End::Abuse)
     }
 
-    async fn command(&mut self, tag: &Tag, body: CommandBody) -> Step {
+    async fn command(&mut self, tag: Tag, body: CommandBody) -> Step {
+        let tag = &tag;
         let reply = match body {
             CommandBody::Logout => {
                 self.untagged(Status::Bye, None, "goodbye");
@@ -264,7 +278,6 @@ impl Session {
                 self.emit(|out| response::id(out, &ID));
                 Reply::ok("that is who")
             }
-            CommandBody::Idle if self.user.is_some() => return super::idle::idle(self, tag).await,
             CommandBody::Noop if self.user.is_none() => Reply::ok("nothing done"),
             body => match &mut self.user {
                 Some(user) => user.command(&mut self.stream, &self.imap, body).await?,

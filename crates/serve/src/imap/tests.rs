@@ -1,0 +1,53 @@
+use super::*;
+use crate::accounts::{Accounts, NameRules};
+use crate::auth::{Auth, Cost};
+use crate::{Env, Limits, Node};
+use ::store::MemoryStore;
+use account::HoldSettings;
+use proto::imap::{CommandReader, Event};
+use terms::{AccountId, Timestamp};
+use user::User;
+
+const CHEAP: Cost = Cost {
+    memory: 64,
+    passes: 1,
+    iterations: 16,
+};
+
+/// A session, logged in, and the client's end.
+async fn session() -> (Session, tokio::io::DuplexStream) {
+    let env = Env::simulated(1, Timestamp::from_seconds(1_767_225_600));
+    let node = Node::new(env, Limits::default());
+    let accounts = Accounts::new(node.clone(), Arc::new(MemoryStore::new()));
+    let auth = Auth::new(node.clone(), CHEAP);
+    let directory = Directory::open(accounts.clone(), auth, NameRules::default())
+        .await
+        .unwrap();
+    let limits = account::Limits::default();
+    let account = accounts
+        .create(AccountId(1), limits, HoldSettings::default(), None)
+        .await
+        .unwrap();
+    let (stream, client) = Stream::memory(node, 1 << 16);
+    let mut session = Session::new(stream, Imap::new("localhost", directory));
+    session.user = Some(Box::new(User::new("alice".to_owned(), account)));
+    (session, client)
+}
+
+fn tag() -> proto::imap::Tag {
+    let mut reader = CommandReader::new(proto::imap::Limits::LOGGED_IN);
+    match reader.read(&mut b"a NOOP\r\n".as_slice()) {
+        Some(Event::Command(command)) => command.tag,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_session_holds_little() {
+    let (mut session, _client) = session().await;
+    let idle_octets = size_of_val(&idle::idle(&mut session, tag()));
+    let kept_octets = size_of::<User>() + size_of::<selected::Selected>();
+    let run_octets = size_of_val(&run(session.stream, session.imap));
+    let all = idle_octets + kept_octets + run_octets;
+    assert!(all < 3_300, "{idle_octets} + {kept_octets} + {run_octets}");
+}
