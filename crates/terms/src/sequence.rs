@@ -36,18 +36,26 @@ impl SequenceSet {
     /// below 3 (RFC 9051 §9, seq-range). `$` gives the empty set: the session
     /// knows its saved result. Message numbers are returned in a [`UidSet`] too.
     pub fn resolve(&self, last: Option<u32>) -> UidSet {
-        let mut set = UidSet::new();
         let Self::Ranges(ranges) = self else {
-            return set;
+            return UidSet::new();
         };
         let number = |number| match number {
             SequenceNumber::Number(value) => Uid::new(value),
             SequenceNumber::Last => last.and_then(Uid::new),
         };
-        for range in ranges {
-            if let (Some(first), Some(last)) = (number(range.first), number(range.last)) {
-                set.insert_range(first, last);
-            }
+        let mut runs: Vec<(Uid, Uid)> = ranges
+            .iter()
+            .filter_map(|range| {
+                let (first, last) = (number(range.first)?, number(range.last)?);
+                Some((first.min(last), first.max(last)))
+            })
+            .collect();
+        // A set grows cheaply at its upper end only, and clients may write theirs
+        // in any order.
+        runs.sort_unstable();
+        let mut set = UidSet::new();
+        for (first, last) in runs {
+            set.insert_range(first, last);
         }
         set
     }
@@ -60,5 +68,38 @@ impl SequenceSet {
             }),
             Self::SavedResult => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_resolved_in_any_order() {
+        let number = |value| match value {
+            0 => SequenceNumber::Last,
+            value => SequenceNumber::Number(value),
+        };
+        let set = |ranges: &[(u32, u32)]| {
+            let range = |&(first, last)| SequenceRange {
+                first: number(first),
+                last: number(last),
+            };
+            SequenceSet::Ranges(ranges.iter().map(range).collect())
+        };
+        for (ranges, last, expected) in [
+            (&[(9, 9), (7, 5), (1, 6)][..], Some(9), "1:7,9"),
+            (&[(12, 0)], Some(7), "7:12"),
+            (&[(0, 0), (2, 2)], None, "2"),
+            (&[(3, 0)], None, ""),
+        ] {
+            assert_eq!(set(ranges).resolve(last).to_string(), expected);
+        }
+        let many: Vec<(u32, u32)> = (1..100_000)
+            .rev()
+            .map(|value| (value * 2, value * 2))
+            .collect();
+        assert_eq!(set(&many).resolve(None).count(), 99_999);
     }
 }
