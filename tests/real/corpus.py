@@ -266,6 +266,8 @@ def main():
         begun = time.monotonic()
         all_of(pool, [(by_imap, results, ports["imap"], *share) for share in shares.items()])
         timed("downloaded and judged by IMAP", begun)
+        results.check(results.explained == judge.EXPLAINED_COUNTS,
+                      f"explained: {dict(results.explained)}, not {judge.EXPLAINED_COUNTS}")
         if results.failures:
             print(running.log()[-4000:])
     for reason, count in sorted(results.explained.items()):

@@ -26,6 +26,16 @@ EXPLAINED = {
 }
 
 
+# How often each may be the answer for the mails of the corpus.
+EXPLAINED_COUNTS = {
+    "address": 58,
+    "bad-type": 1,
+    "eight-bit": 44,
+    "no-boundary": 2,
+    "no-close": 50,
+}
+
+
 def parse_response(octets):
     """The nested lists of a parenthesized IMAP value; strings as bytes, NIL as None."""
     value, at = _value(octets, 0)
