@@ -15,6 +15,7 @@ mod recipient;
 mod session;
 mod trace;
 
+pub use recipient::FOLDERS_SETTING;
 pub use session::run;
 
 use crate::auth::Directory;

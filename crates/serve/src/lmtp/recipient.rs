@@ -7,6 +7,10 @@ use account::State;
 use proto::smtp::{Address, EnhancedCode, Reply};
 use terms::MailboxName;
 
+/// The account's setting that lets `name+folder` file into a folder: `yes`, or
+/// anything else for no. Off at first: a sender would choose, the Trash too.
+pub const FOLDERS_SETTING: &str = "folders";
+
 /// A recipient that was taken.
 pub(super) struct Recipient {
     /// As RCPT had it.
@@ -39,6 +43,7 @@ impl Recipient {
         }
         let folder = found
             .detail
+            .filter(|_| files_into_folders(directory, &found.account))
             .and_then(|detail| folder(&state, &detail))
             .filter(|folder| !folder.is_inbox());
         Ok(Self {
@@ -51,6 +56,16 @@ impl Recipient {
 
 pub(super) fn unknown_user() -> Reply {
     Reply::new(550, EnhancedCode(5, 1, 1), "there is no such user here")
+}
+
+fn files_into_folders(directory: &Directory, account: &Account) -> bool {
+    let state = directory.snapshot();
+    let record = state.record(account.id());
+    record.is_some_and(|it| {
+        it.settings
+            .get(FOLDERS_SETTING)
+            .is_some_and(|is| is == "yes")
+    })
 }
 
 /// Whether one more delivery would be refused: the limit is reached already. The account itself decides at the end; here it spares the

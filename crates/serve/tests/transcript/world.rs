@@ -1,0 +1,371 @@
+//! The server that transcripts are played against: in memory, with a clock and
+//! randomness of its own.
+
+use crate::script::Bindings;
+use account::directory;
+use account::{Command, Hold, HoldSettings, MailboxRef, NewMessage, Source};
+use bytes::Bytes;
+use proto::smtp::Address;
+use serve::accounts::{AccountName, NameRules};
+use serve::auth::{Addition, Auth, Cost};
+use serve::imap::Imap;
+use serve::lmtp::{FOLDERS_SETTING, Lmtp, Nul};
+use serve::pop3::Pop3;
+use serve::{Account, Accounts, Directory, Env, Limits, Node, Octets, Stream, Tls};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{MemoryStore, Outcome, Store};
+use terms::{BlobId, MailboxName, Timestamp};
+use tokio::io::DuplexStream;
+
+/// 2026-01-01T00:00:00Z, where every transcript begins.
+const START: i64 = 1_767_225_600;
+
+/// Passwords are checked quickly here.
+const CHEAP: Cost = Cost {
+    memory: 64,
+    passes: 1,
+    iterations: 16,
+};
+
+const HOSTNAME: &str = "mail.example.org";
+
+/// Octets on their way in one direction.
+const PIPE_OCTETS: usize = 1 << 16;
+
+/// Connections with a higher number are at a second server over the same store:
+/// nothing may assume that it is the only one.
+const FIRST_SERVER_MAX: u32 = 10;
+
+/// A server and what belongs to it.
+struct Server {
+    node: Arc<Node>,
+    directory: Directory,
+}
+
+/// Servers over one store, and who has an account.
+pub(crate) struct World {
+    pub(crate) env: Env,
+    pub(crate) limits: Limits,
+    pub(crate) store: Arc<dyn Store>,
+    /// The same, where it is one that can be made to fail.
+    memory: Option<Arc<MemoryStore>>,
+    servers: [Option<Server>; 2],
+    tls: Tls,
+    client_tls: rustls::ClientConfig,
+    plaintext_login: bool,
+    nul: Nul,
+    marked: Duration,
+    /// What was put by `mail` last.
+    last_blob: Option<BlobId>,
+}
+
+impl World {
+    /// No accounts yet.
+    pub(crate) fn new() -> Self {
+        let memory = Arc::new(MemoryStore::new());
+        Self {
+            memory: Some(memory.clone()),
+            ..Self::over(memory)
+        }
+    }
+
+    /// Over another store.
+    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
+        let env = Env::simulated(1, Timestamp::from_seconds(START));
+        let (tls, client_tls) = certificate();
+        Self {
+            limits: Limits::default(),
+            store,
+            memory: None,
+            servers: [None, None],
+            tls,
+            client_tls,
+            plaintext_login: true,
+            nul: Nul::Replace,
+            marked: env.monotonic(),
+            last_blob: None,
+            env,
+        }
+    }
+
+    fn memory(&self) -> Result<&MemoryStore, String> {
+        let memory = self.memory.as_deref();
+        memory.ok_or_else(|| "the store is another one".to_owned())
+    }
+
+    async fn server(&mut self, second: bool) -> &Server {
+        let index = usize::from(second);
+        if self.servers[index].is_none() {
+            let node = Node::new(self.env.clone(), self.limits.clone());
+            let accounts = Accounts::new(node.clone(), self.store.clone());
+            let auth = Auth::new(node.clone(), CHEAP);
+            let rules = NameRules {
+                default_domain: Some("example.org".to_owned()),
+                ..NameRules::default()
+            };
+            let directory = Directory::open(accounts, auth, rules)
+                .await
+                .expect("a directory");
+            self.servers[index] = Some(Server { node, directory });
+        }
+        self.servers[index].as_ref().expect("a server")
+    }
+
+    /// Does what a line about the world says.
+    pub(crate) async fn step(
+        &mut self,
+        keyword: &str,
+        arguments: &str,
+        block: &[String],
+        _bindings: &mut Bindings,
+    ) -> Result<(), String> {
+        let words: Vec<&str> = arguments.split(' ').collect();
+        match (keyword, &*words) {
+            ("account", [name, password, options @ ..]) => {
+                self.account(name, password, options).await
+            }
+            ("mail", [account, mailbox]) => {
+                let message: String = block.iter().map(|line| format!("{line}\r\n")).collect();
+                self.mail(account, mailbox, message).await
+            }
+            ("mail-without-end", [account, mailbox]) => {
+                self.mail(account, mailbox, block.join("\r\n")).await
+            }
+            ("messages", [account, mailbox, count]) => {
+                let found = self.messages(account, mailbox).await?;
+                if *count == found.to_string() {
+                    return Ok(());
+                }
+                Err(format!("{account} has {found} messages in {mailbox}"))
+            }
+            ("plaintext-login", [answer]) => {
+                self.plaintext_login = *answer == "yes";
+                Ok(())
+            }
+            ("nul", [answer]) => {
+                self.nul = match *answer {
+                    "refuse" => Nul::Refuse,
+                    _ => Nul::Replace,
+                };
+                Ok(())
+            }
+            ("message-octets-max", [count]) => {
+                self.limits.message_octets_max = count.parse().map_err(|_| "no number")?;
+                Ok(())
+            }
+            ("store", ["full", answer]) => {
+                self.memory()?.set_full(*answer == "yes");
+                Ok(())
+            }
+            ("store", ["loses-next-commit"]) => {
+                self.memory()?.fail_next_commit(Outcome::Lost);
+                Ok(())
+            }
+            ("store", ["loses-next-answer"]) => {
+                self.memory()?.fail_next_commit(Outcome::Applied);
+                Ok(())
+            }
+            ("damage-last-mail", _) => {
+                self.memory()?
+                    .damage_blob(self.last_blob.ok_or("no mail yet")?);
+                Ok(())
+            }
+            ("mark", _) => {
+                self.marked = self.env.monotonic();
+                Ok(())
+            }
+            ("elapsed", [seconds]) => {
+                let elapsed = (self.env.monotonic() - self.marked).as_secs_f64();
+                if elapsed.to_string() == *seconds {
+                    return Ok(());
+                }
+                Err(format!("{elapsed} seconds have passed, not {seconds}"))
+            }
+            _ => Err(format!("the world knows no {keyword} {arguments}")),
+        }
+    }
+
+    /// The octets in flight of the first server.
+    pub(crate) async fn octets(&mut self) -> Octets {
+        self.server(false).await.node.octets.clone()
+    }
+
+    async fn lmtp(&mut self, number: u32) -> Lmtp {
+        let nul = self.nul;
+        let server = self.server(number > FIRST_SERVER_MAX).await;
+        Lmtp {
+            hostname: Arc::from(HOSTNAME),
+            directory: server.directory.clone(),
+            nul,
+        }
+    }
+
+    async fn pop3(&mut self, number: u32) -> Pop3 {
+        let (tls, plaintext_login) = (self.tls.clone(), self.plaintext_login);
+        let server = self.server(number > FIRST_SERVER_MAX).await;
+        Pop3 {
+            hostname: Arc::from(HOSTNAME),
+            directory: server.directory.clone(),
+            tls: Some(tls),
+            plaintext_login,
+        }
+    }
+
+    async fn imap(&mut self, number: u32) -> Imap {
+        let (tls, plaintext_login) = (self.tls.clone(), self.plaintext_login);
+        let server = self.server(number > FIRST_SERVER_MAX).await;
+        Imap {
+            tls: Some(tls),
+            plaintext_login,
+            ..Imap::new(HOSTNAME, server.directory.clone())
+        }
+    }
+
+    /// A connection to a listener of this protocol.
+    pub(crate) async fn connect(&mut self, protocol: &str, number: u32) -> DuplexStream {
+        let node = self.server(number > FIRST_SERVER_MAX).await.node.clone();
+        let (stream, client) = Stream::memory(node, PIPE_OCTETS);
+        match protocol {
+            "lmtp" => {
+                let session = serve::lmtp::run(stream, self.lmtp(number).await);
+                self.env.spawn(session);
+            }
+            "pop3" => {
+                let session = serve::pop3::run(stream, self.pop3(number).await);
+                self.env.spawn(session);
+            }
+            "imap" => {
+                let session = serve::imap::run(stream, self.imap(number).await);
+                self.env.spawn(session);
+            }
+            other => panic!("no protocol {other}"),
+        }
+        client
+    }
+
+    /// What a session of each protocol takes before it has begun.
+    pub(crate) async fn session_octets(&mut self) -> Vec<(&'static str, usize)> {
+        let node = self.server(false).await.node.clone();
+        let stream = || Stream::memory(node.clone(), 1).0;
+        let lmtp = serve::lmtp::run(stream(), self.lmtp(1).await);
+        let pop3 = serve::pop3::run(stream(), self.pop3(1).await);
+        vec![("lmtp", size_of_val(&lmtp)), ("pop3", size_of_val(&pop3))]
+    }
+
+    /// What a client of TLS trusts.
+    pub(crate) fn client_tls(&self) -> rustls::ClientConfig {
+        self.client_tls.clone()
+    }
+
+    /// Makes an account whose hold is `remove`. Options: `quota OCTETS`, `folders`.
+    pub(crate) async fn account(
+        &mut self,
+        name: &str,
+        password: &str,
+        options: &[&str],
+    ) -> Result<(), String> {
+        let server = self.server(false).await;
+        let mut limits = account::Limits::default();
+        if let Some(at) = options.iter().position(|option| *option == "quota") {
+            limits.octets = Some(options[at + 1].parse().map_err(|_| "no quota")?);
+        }
+        let hold = HoldSettings {
+            hold: Hold::Remove,
+            ..HoldSettings::default()
+        };
+        let name = AccountName::new(name, server.directory.rules());
+        let name = name.map_err(|error| error.to_string())?;
+        let addition = Addition {
+            name: name.clone(),
+            verifiers: vec![format!("{{PLAIN}}{password}")],
+            limits: Some(limits),
+        };
+        let made = server.directory.add(addition).await;
+        let made = made.map_err(|error| error.to_string())?;
+        let set = made.execute(Command::SetHold(hold)).await;
+        set.map_err(|error| format!("{error:?}"))?;
+        if options.contains(&"folders") {
+            let command = directory::Command::Set {
+                name: name.to_string(),
+                key: FOLDERS_SETTING.to_owned(),
+                value: Some("yes".to_owned()),
+            };
+            let set = server.directory.execute(command).await;
+            set.map_err(|error| format!("{error:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// The account of that name.
+    pub(crate) async fn find(&mut self, name: &str) -> Result<Account, String> {
+        let server = self.server(false).await;
+        let address = Address {
+            local: name.to_owned(),
+            domain: None,
+        };
+        let found = server.directory.recipient(&address).await;
+        Ok(found.map_err(|error| format!("{name}: {error}"))?.account)
+    }
+
+    async fn mail(&mut self, account: &str, mailbox: &str, message: String) -> Result<(), String> {
+        let account = self.find(account).await?;
+        let blob = BlobId(self.env.random_u128());
+        let octets = message.into_bytes();
+        self.last_blob = Some(blob);
+        let derived = Bytes::from(mime::derive(&octets));
+        let mut sink = self.store.blob_sink(blob, Some(octets.len() as u64));
+        sink.write(&octets)
+            .await
+            .map_err(|error| error.to_string())?;
+        sink.finish(derived)
+            .await
+            .map_err(|error| error.to_string())?;
+        let message = NewMessage {
+            lacks_final_crlf: !octets.is_empty() && !octets.ends_with(b"\r\n"),
+            ..NewMessage::new(blob, u32::try_from(octets.len()).unwrap())
+        };
+        let command = Command::Append {
+            mailbox: MailboxRef::Name(mailbox_name(mailbox)?),
+            create: true,
+            messages: vec![message],
+            source: Source::Append,
+        };
+        account
+            .execute(command)
+            .await
+            .map_err(|error| format!("{error:?}"))?;
+        Ok(())
+    }
+
+    async fn messages(&mut self, account: &str, mailbox: &str) -> Result<u32, String> {
+        let state = self.find(account).await?.snapshot();
+        let mailbox = state.mailbox_named(&mailbox_name(mailbox)?);
+        Ok(mailbox.ok_or("no such mailbox")?.counts.messages)
+    }
+}
+
+fn mailbox_name(name: &str) -> Result<MailboxName, String> {
+    MailboxName::new(name).map_err(|error| error.to_string())
+}
+
+/// A certificate for `localhost`, and a client that trusts it.
+fn certificate() -> (Tls, rustls::ClientConfig) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .expect("a configuration");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a root");
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Tls::new(Arc::new(server)), client)
+}
