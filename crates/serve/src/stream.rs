@@ -621,3 +621,6 @@ impl AsyncWrite for Socket {
         socket!(self, poll_shutdown(cx))
     }
 }
+
+#[cfg(test)]
+mod tests;
