@@ -60,6 +60,11 @@ impl Disk for RealDisk {
         })
     }
 
+    fn unlock(&self) {
+        // Closing the directory does the same later.
+        let _ = self.directory.unlock();
+    }
+
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.path)? {

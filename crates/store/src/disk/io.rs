@@ -17,6 +17,9 @@ pub trait Disk: Send + Sync + 'static {
     /// If somebody has it already.
     fn lock(&self) -> io::Result<()>;
 
+    /// Lets others in again; nothing is written after this.
+    fn unlock(&self) {}
+
     /// The names of all files, in any order.
     ///
     /// # Errors

@@ -1,0 +1,425 @@
+//! Opening a journal: where it ends, what of its end can be trusted, and bringing
+//! the index up to date.
+//!
+//! Nothing that lies at the end is trusted where it lies: after the process has
+//! died it may be in the page cache only, and after a failed sync a second one
+//! says nothing. So groups that are not proven durable are written once more,
+//! into a new segment, which is synced before anything is served.
+
+use super::core::{Core, SegmentInfo};
+use super::format::{Kind, Predecessor, SEGMENT_HEADER_OCTETS};
+use super::indexer::{self, REBUILD_FLAG, finish, rebuild, replay};
+use super::io::DiskFile;
+use super::journal::Journal;
+use super::ledger::Draft;
+use super::lock;
+use super::record::Record;
+use super::rows::Place;
+use super::rows::{AccountRow, Census, RetiredRow, Watermark, key};
+use super::segment::{
+    Found, Group, NEW_SEGMENT, Walk, name_of, number_of, read_header, read_payload,
+};
+use super::writer::{WriteError, Writer};
+use crate::index::IndexError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::ControlFlow;
+
+/// What the last segment says about its end.
+struct Tail {
+    /// Up to here everything is proven.
+    end: u64,
+    chain: u32,
+    /// The next group's.
+    sequence: u64,
+    /// Groups that are whole but not proven.
+    groups: Vec<Group>,
+}
+
+/// Makes the journal ready for writing and the index for reading.
+pub(crate) fn open(core: &Core) -> io::Result<Journal> {
+    let names = core.disk.list()?;
+    if names.iter().any(|name| name == NEW_SEGMENT) {
+        core.disk.unlink(NEW_SEGMENT)?;
+    }
+    let mut segments = read_segments(core, &names)?;
+    let last = segments.last_key_value().map(|(_, last)| *last);
+    let rebuild_index = core.options.rebuild_index || names.iter().any(|name| name == REBUILD_FLAG);
+    let writer = match last {
+        None => {
+            // Numbers go on after a segment that nobody can read.
+            let highest = names.iter().filter_map(|name| number_of(name)).max();
+            let predecessor = Predecessor {
+                number: highest.unwrap_or(0),
+                ..Predecessor::default()
+            };
+            begin(core, 0, predecessor, 1, Vec::new())?
+        }
+        Some(last) => resume(core, last, &mut segments, &names)?,
+    };
+    {
+        let mut known = lock(&core.segments);
+        for (number, info) in segments {
+            known.entry(number).or_insert(info);
+        }
+    }
+    let census = catch_up(core, rebuild_index)?;
+    if rebuild_index && names.iter().any(|name| name == REBUILD_FLAG) {
+        indexer::persist_now(core);
+        core.disk.unlink(REBUILD_FLAG)?;
+        core.disk.sync_dir()?;
+    }
+    Ok(Journal::new(core, writer, census))
+}
+
+/// The headers of all segments, and how far each counts.
+fn read_segments(core: &Core, names: &[String]) -> io::Result<BTreeMap<u64, SegmentInfo>> {
+    let mut segments = BTreeMap::new();
+    for number in names.iter().filter_map(|name| number_of(name)) {
+        let file = core.handles.of(number)?;
+        match read_header(file.as_ref())? {
+            Some(header) if header.number == number => {
+                let info = SegmentInfo {
+                    header,
+                    end: file.length()?,
+                    sealed: true,
+                };
+                segments.insert(number, info);
+            }
+            _ => tracing::error!(segment = number, "the segment's header is damaged"),
+        }
+    }
+    let said: Vec<_> = segments
+        .values()
+        .map(|info| info.header.predecessor)
+        .collect();
+    for predecessor in said {
+        if let Some(info) = segments.get_mut(&predecessor.number) {
+            info.end = predecessor.length;
+        }
+    }
+    Ok(segments)
+}
+
+/// Finds the end of the last segment and goes on in a new one.
+fn resume(
+    core: &Core,
+    last: SegmentInfo,
+    segments: &mut BTreeMap<u64, SegmentInfo>,
+    names: &[String],
+) -> io::Result<Writer> {
+    let number = last.header.number;
+    let file = core.handles.of(number)?;
+    let tail = find_tail(file.as_ref(), &last)?;
+    let mut carried = Vec::new();
+    for group in &tail.groups {
+        carried.push(records_of(file.as_ref(), group, number)?);
+    }
+    let highest = names.iter().filter_map(|name| number_of(name)).max();
+    let unread = highest.filter(|highest| *highest > number);
+    let predecessor = if let Some(unread) = unread {
+        // A later segment is there whose header nobody can read.
+        Predecessor {
+            number: unread,
+            ..Predecessor::default()
+        }
+    } else if tail.end <= SEGMENT_HEADER_OCTETS as u64 {
+        // Nothing in it is proven: the new segment takes its place.
+        core.handles.forget(number);
+        segments.remove(&number);
+        last.header.predecessor
+    } else {
+        Predecessor {
+            number,
+            length: tail.end,
+            chain: tail.chain,
+        }
+    };
+    if let Some(info) = segments.get_mut(&number) {
+        info.end = tail.end;
+    }
+    let replaced = tail.end <= SEGMENT_HEADER_OCTETS as u64 && unread.is_none();
+    let predecessor = if replaced && predecessor.number + 1 != number {
+        // Segments before it have gone; its number stays.
+        Predecessor {
+            number: number - 1,
+            ..Predecessor::default()
+        }
+    } else {
+        predecessor
+    };
+    begin(
+        core,
+        last.header.journal,
+        predecessor,
+        tail.sequence,
+        carried,
+    )
+}
+
+/// Begins a segment with the groups that were carried over, and adopts it.
+fn begin(
+    core: &Core,
+    journal: u128,
+    predecessor: Predecessor,
+    sequence: u64,
+    carried: Vec<Vec<Record>>,
+) -> io::Result<Writer> {
+    let mut writer = Writer::new(core, journal, predecessor, sequence);
+    let mut write = || {
+        writer.begin(core)?;
+        for records in &carried {
+            writer.append(records)?;
+        }
+        writer.adopt(core)
+    };
+    write().map_err(|error: WriteError| match error {
+        WriteError::Full => io::ErrorKind::StorageFull.into(),
+        WriteError::Failed(why) | WriteError::Poisoned(why) => io::Error::other(why),
+    })?;
+    Ok(writer)
+}
+
+/// Where the proven part of a segment ends, and the whole groups after it.
+fn find_tail(file: &dyn DiskFile, info: &SegmentInfo) -> io::Result<Tail> {
+    let mut walk = Walk::new(file, &info.header, file.length()?);
+    let mut found = Vec::new();
+    while let Some(next) = walk.step()? {
+        found.push(next);
+    }
+    let groups = found.iter().filter_map(|found| match found {
+        Found::Group(group) => Some(group.header),
+        Found::Bad(_) => None,
+    });
+    let said = groups.clone().map(|header| header.durable).max();
+    let highest = groups.map(|header| header.sequence).max();
+    let before = info.header.sequence.saturating_sub(1);
+    let durable = said.unwrap_or(0).max(before);
+    let mut tail = Tail {
+        end: SEGMENT_HEADER_OCTETS as u64,
+        chain: info.header.seed(),
+        sequence: highest.unwrap_or(0).max(before) + 1,
+        groups: Vec::new(),
+    };
+    let mut expected = info.header.sequence;
+    for found in found {
+        match found {
+            Found::Bad(range) if expected > durable => {
+                tracing::info!(?range, "the last group was not written whole");
+                break;
+            }
+            Found::Bad(range) => {
+                tracing::error!(?range, "octets of the journal are damaged");
+                tail.end = range.end;
+            }
+            Found::Group(group) => {
+                expected = group.header.sequence + 1;
+                if group.header.sequence <= durable {
+                    (tail.end, tail.chain) = (group.end(), group.chain);
+                } else if is_whole(file, &group, info.header.number)? {
+                    tail.groups.push(group);
+                } else {
+                    tracing::info!(at = group.at, "the last group was not written whole");
+                    break;
+                }
+            }
+        }
+    }
+    keep_footer(&mut tail);
+    Ok(tail)
+}
+
+/// A footer may stay where it is: nothing is in it that is not elsewhere.
+fn keep_footer(tail: &mut Tail) {
+    if let [footer, end] = tail.groups.as_slice() {
+        let is =
+            |group: &Group, kind| matches!(group.entries.as_slice(), [one] if one.kind == kind);
+        if is(footer, Kind::Footer) && is(end, Kind::End) {
+            (tail.end, tail.chain) = (end.end(), end.chain);
+            tail.groups.clear();
+        }
+    }
+}
+
+fn is_whole(file: &dyn DiskFile, group: &Group, segment: u64) -> io::Result<bool> {
+    for (entry, at) in group.records() {
+        if read_payload(file, &Place::of(entry, segment, at))?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The records of a whole group, without a footer.
+fn records_of(file: &dyn DiskFile, group: &Group, segment: u64) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for (entry, at) in group.records() {
+        if matches!(entry.kind, Kind::Footer | Kind::End) {
+            continue;
+        }
+        let payload = read_payload(file, &Place::of(entry, segment, at))?;
+        let payload =
+            payload.ok_or_else(|| io::Error::other("a group changed while it was read"))?;
+        records.push(Record {
+            entry: *entry,
+            payload,
+        });
+    }
+    Ok(records)
+}
+
+/// Brings the index up to date, or builds it anew if it cannot be.
+fn catch_up(core: &Core, rebuild_index: bool) -> io::Result<Census> {
+    let replayed = if rebuild_index {
+        None
+    } else {
+        match replay_tail(core) {
+            Ok(census) => census,
+            Err(error) => {
+                tracing::error!(%error, "the index cannot be used");
+                None
+            }
+        }
+    };
+    let census = match replayed {
+        Some(census) => census,
+        None => rebuild_all(core)?,
+    };
+    drop_retired(core)?;
+    Ok(census)
+}
+
+/// Replays what came after the watermark. `None`: the index is not of this
+/// journal, is too old, or lacks something.
+fn replay_tail(core: &Core) -> io::Result<Option<Census>> {
+    let mark: Option<Watermark> = core.ledger.row(key::WATERMARK).map_err(io::Error::other)?;
+    let segments: Vec<_> = lock(&core.segments).values().copied().collect();
+    let Some((mark, last)) = mark.zip(segments.last()) else {
+        return Ok(None);
+    };
+    let known = segments
+        .iter()
+        .any(|info| info.header.number == mark.segment);
+    if mark.journal != last.header.journal || !known || mark.sequence >= next_sequence(core)? {
+        tracing::warn!("the index does not belong to this journal as it is");
+        return Ok(None);
+    }
+    let mut draft = Draft::new(&core.ledger);
+    let mut sweeps = BTreeSet::new();
+    for info in &segments {
+        if info.header.number >= mark.segment {
+            replay(&core.handles, &mut draft, &mut sweeps, info, mark.sequence)?;
+        }
+    }
+    finish(&core.ledger, &mut draft, &sweeps)?;
+    let (census, then) = take_census(core, mark.sequence).map_err(io::Error::other)?;
+    if then != mark.census {
+        tracing::error!("the index lacks accounts");
+        return Ok(None);
+    }
+    remember(core, census, mark.sequence)?;
+    Ok(Some(census))
+}
+
+/// The sequence after that of the newest group there is.
+fn next_sequence(core: &Core) -> io::Result<u64> {
+    let last = lock(&core.segments).values().next_back().copied();
+    let Some(last) = last else {
+        return Ok(1);
+    };
+    let file = core.handles.of(last.header.number)?;
+    let mut walk = Walk::new(file.as_ref(), &last.header, last.end);
+    let mut next = last.header.sequence;
+    while let Some(found) = walk.step()? {
+        if let Found::Group(group) = found {
+            next = group.header.sequence + 1;
+        }
+    }
+    Ok(next)
+}
+
+/// Where the index stands now.
+fn remember(core: &Core, census: Census, persisted: u64) -> io::Result<()> {
+    let sequence = next_sequence(core)? - 1;
+    let last = lock(&core.segments).values().next_back().copied();
+    if let Some(last) = last {
+        let mut state = lock(&core.index_writer);
+        state.mark = Some(Watermark {
+            segment: last.header.number,
+            journal: last.header.journal,
+            sequence,
+            census,
+        });
+        state.dirty = sequence > persisted;
+        state.persisted = persisted;
+    }
+    Ok(())
+}
+
+/// All accounts, and those that were there when `sequence` was written.
+fn take_census(core: &Core, sequence: u64) -> Result<(Census, Census), IndexError> {
+    let (mut all, mut then) = (Census::default(), Census::default());
+    let mut failed = None;
+    core.ledger
+        .scan_prefix(&[key::ACCOUNT], &mut |key, value| {
+            let row: Result<AccountRow, _> = super::ledger::decode(key, value);
+            match (key::account_of(key), row) {
+                (Some(account), Ok(row)) => {
+                    all.add(account);
+                    if row.since <= sequence {
+                        then.add(account);
+                    }
+                    ControlFlow::Continue(())
+                }
+                (_, row) => {
+                    failed = row.err();
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok((all, then)),
+    }
+}
+
+/// Throws the index away and fills it from the journal.
+fn rebuild_all(core: &Core) -> io::Result<Census> {
+    let build = |index: std::sync::Arc<dyn crate::index::Index>| -> io::Result<()> {
+        core.ledger.replace_index(index);
+        loop {
+            core.ledger.index().clear().map_err(io::Error::other)?;
+            let segments: Vec<_> = lock(&core.segments).values().copied().collect();
+            rebuild(&core.handles, &core.ledger, &segments)?;
+            // Segments that had gone already were in the way.
+            if drop_retired(core)? == 0 {
+                return Ok(());
+            }
+        }
+    };
+    tracing::info!("the index is built from the journal");
+    if let Err(error) = build(core.ledger.index()) {
+        tracing::error!(%error, "the index cannot be built; one in memory takes its place");
+        indexer::flag_rebuild(core);
+        build(std::sync::Arc::new(crate::index::OrderedIndex::new()))?;
+    }
+    let (census, _) = take_census(core, 0).map_err(io::Error::other)?;
+    remember(core, census, 0)?;
+    indexer::persist_now(core);
+    Ok(census)
+}
+
+/// Unlinks segments that have gone but for their files; says how many.
+fn drop_retired(core: &Core) -> io::Result<usize> {
+    let retired: Option<RetiredRow> = core.ledger.row(key::RETIRED).map_err(io::Error::other)?;
+    let retired = retired.unwrap_or_default().numbers;
+    let mut dropped = 0;
+    for number in retired {
+        if lock(&core.segments).remove(&number).is_some() {
+            core.handles.forget(number);
+            core.disk.unlink(&name_of(number))?;
+            dropped += 1;
+        }
+    }
+    Ok(dropped)
+}

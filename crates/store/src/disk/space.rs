@@ -1,0 +1,7 @@
+//! Copying forward.
+
+use super::engine::Engine;
+
+pub(crate) fn clean(_: &Engine) -> Result<usize, String> {
+    Ok(0)
+}
