@@ -68,19 +68,26 @@ pub(crate) struct ExpungedPart {
     /// Its name on disk, ascending.
     pub serial: u32,
     pub changed: ModSeq,
-    pub batches: Vec<Batch>,
+    pub batches: Vec<Arc<Batch>>,
+    /// About how many octets it takes on disk.
+    pub weight: usize,
 }
 
 impl ExpungedPart {
     const BATCHES_MAX: usize = 256;
     const OCTETS_MAX: usize = 128 << 10;
 
-    pub(crate) fn weight(&self) -> usize {
-        self.batches.iter().map(batch_weight).sum()
+    pub(crate) fn new(serial: u32, changed: ModSeq, batches: Vec<Arc<Batch>>) -> Self {
+        Self {
+            serial,
+            changed,
+            weight: batches.iter().map(|batch| batch_weight(batch)).sum(),
+            batches,
+        }
     }
 
     fn is_full(&self) -> bool {
-        self.batches.len() >= Self::BATCHES_MAX || self.weight() >= Self::OCTETS_MAX
+        self.batches.len() >= Self::BATCHES_MAX || self.weight >= Self::OCTETS_MAX
     }
 }
 
@@ -102,7 +109,9 @@ pub struct Expunged {
 impl Expunged {
     /// Every batch, the oldest first.
     pub fn batches(&self) -> impl DoubleEndedIterator<Item = &Batch> + '_ {
-        self.parts.iter().flat_map(|part| part.batches.iter())
+        self.parts
+            .iter()
+            .flat_map(|part| part.batches.iter().map(|batch| &**batch))
     }
 
     /// How many rows.
@@ -160,16 +169,14 @@ impl Expunged {
                 .parts
                 .last()
                 .map_or(0, |part| part.serial.wrapping_add(1));
-            self.parts.push(Arc::new(ExpungedPart {
-                serial,
-                changed: batch.number,
-                batches: Vec::new(),
-            }));
+            let part = ExpungedPart::new(serial, batch.number, Vec::new());
+            self.parts.push(Arc::new(part));
         }
         if let Some(part) = self.parts.last_mut() {
             let part = Arc::make_mut(part);
             part.changed = batch.number;
-            part.batches.push(batch);
+            part.weight += batch_weight(&batch);
+            part.batches.push(Arc::new(batch));
         }
     }
 
@@ -177,15 +184,16 @@ impl Expunged {
     pub(crate) fn remove(&mut self, of: ModSeq, mailbox: MailboxId, uids: &UidSet, by: ModSeq) {
         for shared in &mut self.parts {
             let hit = |batch: &Batch| batch.number == of && batch.mailbox == mailbox;
-            if !shared.batches.iter().any(hit) {
+            if !shared.batches.iter().any(|batch| hit(batch)) {
                 continue;
             }
             let part = Arc::make_mut(shared);
             part.changed = by;
             for batch in part.batches.iter_mut().filter(|batch| hit(batch)) {
-                Arc::make_mut(&mut batch.rows).remove(uids);
+                Arc::make_mut(&mut Arc::make_mut(batch).rows).remove(uids);
             }
             part.batches.retain(|batch| !batch.rows.is_empty());
+            *part = ExpungedPart::new(part.serial, by, std::mem::take(&mut part.batches));
         }
         self.parts.retain(|part| !part.batches.is_empty());
     }

@@ -90,40 +90,38 @@ impl State {
         if folding.commits >= LOG_COMMITS_MAX {
             return Some(FoldKind::All);
         }
-        // What is dirty is looked at now and then: it costs a look at each mailbox.
-        if folding.octets > LOG_OCTETS_MIN
-            && folding.commits.is_multiple_of(8)
-            && folding.octets > self.dirty_octets() / 2
-        {
+        if folding.octets > LOG_OCTETS_MIN && !self.is_dirty_beyond(folding.octets * 2) {
             return Some(FoldKind::All);
         }
         (folding.root_commits >= ROOT_COMMITS_MAX).then_some(FoldKind::Root)
     }
 
-    /// About how many octets a fold of everything would write.
-    fn dirty_octets(&self) -> u64 {
+    /// Whether a fold of everything would write more than about `octets`. Stops
+    /// counting there.
+    fn is_dirty_beyond(&self, octets: u64) -> bool {
         let covers = self.folding.covers;
-        let dirty = self.root.mailboxes.values();
-        let tables: usize = dirty
+        let mailboxes = self.root.mailboxes.values();
+        let tables = mailboxes
             .filter(|mailbox| mailbox.table_changed > covers)
-            .map(|mailbox| match self.slots.get(&mailbox.id) {
-                Some(Slot::Loaded(table)) => {
-                    let chunks = table.chunks().iter();
-                    chunks
-                        .filter(|chunk| chunk.changed > covers)
-                        .map(|chunk| chunk.columns.weight())
-                        .sum()
-                }
-                _ => 32 << 10,
+            .flat_map(|mailbox| match self.slots.get(&mailbox.id) {
+                Some(Slot::Loaded(table)) => table.chunks(),
+                _ => &[],
             })
-            .sum();
+            .filter(|chunk| chunk.changed > covers)
+            .map(|chunk| chunk.columns.weight());
         let expunged = self.expunged.list.parts().iter();
-        let expunged: usize = expunged
+        let expunged = expunged
             .filter(|part| part.changed > covers)
-            .map(|part| part.weight())
-            .sum();
+            .map(|part| part.weight);
         let root = self.root.mailboxes.len() * 64 + self.root.clocks.run_count() * 8;
-        (tables + expunged + root) as u64
+        let mut left = octets;
+        for weight in std::iter::once(root).chain(expunged).chain(tables) {
+            match left.checked_sub(weight as u64) {
+                Some(rest) => left = rest,
+                None => return true,
+            }
+        }
+        false
     }
 
     /// The checkpoint to be written.

@@ -64,8 +64,51 @@ impl Numbering {
         }
     }
 
+    /// Takes identifiers out: one pass over the runs.
     pub(crate) fn remove(&mut self, uids: &UidSet) {
-        *self = Self::new(&self.uids().difference(uids));
+        let mut kept: Vec<Run> = Vec::with_capacity(self.runs.len() + uids.run_count());
+        let mut put = |first: u32, last: u32| {
+            let before = kept.last().map_or(0, |run| run.end());
+            if first <= last {
+                kept.push(Run {
+                    first,
+                    last,
+                    before,
+                });
+            }
+        };
+        let cuts: Vec<(u32, u32)> = uids.runs().map(|(a, b)| (a.value(), b.value())).collect();
+        let mut cuts = cuts.into_iter().peekable();
+        for run in &self.runs {
+            let mut first = run.first;
+            while cuts.next_if(|cut| cut.1 < first).is_some() {}
+            while let Some(&(low, high)) = cuts.peek().filter(|cut| cut.0 <= run.last) {
+                put(first, low.saturating_sub(1));
+                first = high.saturating_add(1);
+                if high > run.last || cuts.next().is_none() {
+                    break;
+                }
+            }
+            put(first, run.last);
+        }
+        self.runs = kept;
+    }
+
+    /// Those of `uids` that are numbered.
+    pub(crate) fn intersection(&self, uids: &UidSet) -> UidSet {
+        let mut both = UidSet::new();
+        for (first, last) in uids.runs() {
+            let (first, last) = (first.value(), last.value());
+            let from = self.runs.partition_point(|run| run.last < first);
+            let runs = self.runs.get(from..).unwrap_or_default();
+            for run in runs.iter().take_while(|run| run.first <= last) {
+                let (low, high) = (run.first.max(first), run.last.min(last));
+                if let (Some(low), Some(high)) = (Uid::new(low), Uid::new(high)) {
+                    both.insert_range(low, high);
+                }
+            }
+        }
+        both
     }
 
     pub(crate) fn uid(&self, number: u32) -> Option<Uid> {
@@ -128,6 +171,8 @@ mod tests {
                 uids.iter().filter_map(|&uid| Uid::new(uid)).collect()
             };
             let mut numbering = Numbering::new(&set(&start));
+            let both: BTreeSet<u32> = start.intersection(&gone).copied().collect();
+            prop_assert_eq!(numbering.intersection(&set(&gone)), set(&both));
             numbering.remove(&set(&gone));
             numbering.append(&set(&new));
             let list: Vec<u32> = start.difference(&gone).chain(&new).copied().collect();

@@ -126,6 +126,16 @@ impl<T> Default for Interned<T> {
 }
 
 impl<T: Copy + Eq> Interned<T> {
+    fn of(lists: &[impl AsRef<[T]>]) -> Self {
+        let mut interned = Self::default();
+        for list in lists {
+            interned.items.extend_from_slice(list.as_ref());
+            let end = u32::try_from(interned.items.len()).unwrap_or(u32::MAX);
+            interned.ends.push(end);
+        }
+        interned
+    }
+
     /// How far back an equal list is looked for.
     const LOOK_BACK: usize = 32;
 
@@ -163,24 +173,50 @@ impl<T: Copy + Eq> Interned<T> {
     }
 }
 
-/// Rows, ascending by unique identifier, in columns.
+/// Rows, ascending by unique identifier, in columns. What a STORE changes stands
+/// apart from what stays as it is, so that it copies a sixth.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
-    uids: Vec<Uid>,
-    blobs: Vec<BlobId>,
-    emails: Vec<EmailNumber>,
+    cold: Arc<Cold>,
     modseqs: Vec<ModSeq>,
     flags: Vec<RowFlags>,
     keywords: Vec<u16>,
+    keyword_sets: Interned<u16>,
+}
+
+/// What never changes in a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Cold {
+    uids: Vec<Uid>,
+    blobs: Vec<BlobId>,
+    emails: Vec<EmailNumber>,
     dates: Vec<i64>,
     zones: Vec<i16>,
     saved: Vec<Timestamp>,
     sizes: Vec<u32>,
     prefixes: Vec<u16>,
-    keyword_sets: Interned<u16>,
     prefix_texts: Interned<u8>,
     /// Sparse, ascending.
     downgraded: Vec<(Uid, u32)>,
+}
+
+/// Columns as they were read; lists have numbers from one on.
+#[derive(Debug)]
+pub(crate) struct RawColumns<'a> {
+    pub uids: Vec<Uid>,
+    pub blobs: Vec<BlobId>,
+    pub emails: Vec<EmailNumber>,
+    pub modseqs: Vec<ModSeq>,
+    pub flags: Vec<RowFlags>,
+    pub dates: Vec<i64>,
+    pub zones: Vec<i16>,
+    pub saved: Vec<Timestamp>,
+    pub sizes: Vec<u32>,
+    pub keywords: Vec<u16>,
+    pub keyword_lists: Vec<Vec<u16>>,
+    pub prefixes: Vec<u16>,
+    pub prefix_lists: Vec<&'a [u8]>,
+    pub downgraded: Vec<(Uid, u32)>,
 }
 
 impl Columns {
@@ -196,26 +232,49 @@ impl Columns {
         Self::default()
     }
 
+    /// What was read. The caller has made sure that the columns are equally long,
+    /// the identifiers ascend and the lists are there.
+    pub(crate) fn from_raw(raw: RawColumns<'_>) -> Self {
+        Self {
+            cold: Arc::new(Cold {
+                uids: raw.uids,
+                blobs: raw.blobs,
+                emails: raw.emails,
+                dates: raw.dates,
+                zones: raw.zones,
+                saved: raw.saved,
+                sizes: raw.sizes,
+                prefixes: raw.prefixes,
+                prefix_texts: Interned::of(&raw.prefix_lists),
+                downgraded: raw.downgraded,
+            }),
+            modseqs: raw.modseqs,
+            flags: raw.flags,
+            keywords: raw.keywords,
+            keyword_sets: Interned::of(&raw.keyword_lists),
+        }
+    }
+
     /// How many rows.
     pub fn len(&self) -> usize {
-        self.uids.len()
+        self.cold.uids.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.uids.is_empty()
+        self.cold.uids.is_empty()
     }
 
     /// Whether no further row should be put.
     pub(crate) fn is_full(&self) -> bool {
         self.len() >= Self::ROWS_MAX
-            || self.prefix_texts.items.len() >= Self::PREFIX_OCTETS_MAX
+            || self.cold.prefix_texts.items.len() >= Self::PREFIX_OCTETS_MAX
             || self.keyword_sets.items.len() >= Self::KEYWORD_PLACES_MAX
     }
 
     /// About how many octets they take on disk.
     pub(crate) fn weight(&self) -> usize {
-        self.len() * 44 + self.prefix_texts.items.len() + self.keyword_sets.items.len() * 2
+        self.len() * 24 + self.cold.prefix_texts.items.len() + self.keyword_sets.items.len() * 2
     }
 
     /// Octets of memory that the columns take.
@@ -223,50 +282,52 @@ impl Columns {
         fn of<T>(column: &Vec<T>) -> usize {
             column.capacity() * size_of::<T>()
         }
-        of(&self.uids)
-            + of(&self.blobs)
-            + of(&self.emails)
+        let cold = &*self.cold;
+        of(&cold.uids)
+            + of(&cold.blobs)
+            + of(&cold.emails)
+            + of(&cold.dates)
+            + of(&cold.zones)
+            + of(&cold.saved)
+            + of(&cold.sizes)
+            + of(&cold.prefixes)
+            + of(&cold.prefix_texts.items)
+            + of(&cold.prefix_texts.ends)
+            + of(&cold.downgraded)
             + of(&self.modseqs)
             + of(&self.flags)
             + of(&self.keywords)
-            + of(&self.dates)
-            + of(&self.zones)
-            + of(&self.saved)
-            + of(&self.sizes)
-            + of(&self.prefixes)
             + of(&self.keyword_sets.items)
             + of(&self.keyword_sets.ends)
-            + of(&self.prefix_texts.items)
-            + of(&self.prefix_texts.ends)
-            + of(&self.downgraded)
             + size_of::<Self>()
+            + size_of::<Cold>()
     }
 
     /// The row at `index`, from zero.
     pub fn get(&self, index: usize) -> Option<Row<'_>> {
-        let uid = *self.uids.get(index)?;
-        let flags = *self.flags.get(index)?;
+        let cold = &*self.cold;
+        let uid = *cold.uids.get(index)?;
         Some(Row {
             uid,
-            blob: *self.blobs.get(index)?,
-            email: *self.emails.get(index)?,
+            blob: *cold.blobs.get(index)?,
+            email: *cold.emails.get(index)?,
             modseq: *self.modseqs.get(index)?,
-            flags,
+            flags: *self.flags.get(index)?,
             keywords: self.keyword_sets.get(*self.keywords.get(index)?),
             internal_date: InternalDate {
-                seconds: *self.dates.get(index)?,
-                zone_minutes: *self.zones.get(index)?,
+                seconds: *cold.dates.get(index)?,
+                zone_minutes: *cold.zones.get(index)?,
             },
-            save_date: *self.saved.get(index)?,
-            size: *self.sizes.get(index)?,
-            prefix: self.prefix_texts.get(*self.prefixes.get(index)?),
-            downgraded_size: if self.downgraded.is_empty() {
+            save_date: *cold.saved.get(index)?,
+            size: *cold.sizes.get(index)?,
+            prefix: cold.prefix_texts.get(*cold.prefixes.get(index)?),
+            downgraded_size: if cold.downgraded.is_empty() {
                 None
             } else {
-                self.downgraded
+                cold.downgraded
                     .binary_search_by_key(&uid, |entry| entry.0)
                     .ok()
-                    .and_then(|at| self.downgraded.get(at))
+                    .and_then(|at| cold.downgraded.get(at))
                     .map(|entry| entry.1)
             },
         })
@@ -274,7 +335,7 @@ impl Columns {
 
     /// Where `uid` stands, or where it would stand.
     pub(crate) fn find(&self, uid: Uid) -> Result<usize, usize> {
-        self.uids.binary_search(&uid)
+        self.cold.uids.binary_search(&uid)
     }
 
     /// All rows, ascending.
@@ -284,7 +345,7 @@ impl Columns {
 
     /// The unique identifiers, ascending.
     pub fn uids(&self) -> &[Uid] {
-        &self.uids
+        &self.cold.uids
     }
 
     /// The mod-sequences, in the order of the rows.
@@ -294,12 +355,12 @@ impl Columns {
 
     /// The lowest unique identifier.
     pub fn first_uid(&self) -> Option<Uid> {
-        self.uids.first().copied()
+        self.cold.uids.first().copied()
     }
 
     /// The highest unique identifier.
     pub fn last_uid(&self) -> Option<Uid> {
-        self.uids.last().copied()
+        self.cold.uids.last().copied()
     }
 
     /// Puts a row after the last; one that is not above it is left out.
@@ -307,22 +368,23 @@ impl Columns {
         if self.last_uid().is_some_and(|last| last >= row.uid) || self.len() >= Self::ROWS_MAX {
             return false;
         }
-        self.uids.push(row.uid);
-        self.blobs.push(row.blob);
-        self.emails.push(row.email);
+        let cold = Arc::make_mut(&mut self.cold);
+        cold.uids.push(row.uid);
+        cold.blobs.push(row.blob);
+        cold.emails.push(row.email);
+        cold.dates.push(row.internal_date.seconds);
+        cold.zones.push(row.internal_date.zone_minutes);
+        cold.saved.push(row.save_date);
+        cold.sizes.push(row.size);
+        let prefix = cold.prefix_texts.put(row.prefix);
+        cold.prefixes.push(prefix);
+        if let Some(size) = row.downgraded_size {
+            cold.downgraded.push((row.uid, size));
+        }
         self.modseqs.push(row.modseq);
         self.flags.push(row.flags);
         let keywords = self.keyword_sets.put(row.keywords);
         self.keywords.push(keywords);
-        self.dates.push(row.internal_date.seconds);
-        self.zones.push(row.internal_date.zone_minutes);
-        self.saved.push(row.save_date);
-        self.sizes.push(row.size);
-        let prefix = self.prefix_texts.put(row.prefix);
-        self.prefixes.push(prefix);
-        if let Some(size) = row.downgraded_size {
-            self.downgraded.push((row.uid, size));
-        }
         true
     }
 
@@ -350,22 +412,21 @@ impl Columns {
 
     /// Keeps the rows that are not in `gone`.
     pub(crate) fn remove(&mut self, gone: &UidSet) {
-        let uids = std::mem::take(&mut self.uids);
-        let keep: Vec<bool> = uids.iter().map(|&uid| !gone.contains(uid)).collect();
-        self.uids = uids;
-        retain(&mut self.uids, &keep);
-        retain(&mut self.blobs, &keep);
-        retain(&mut self.emails, &keep);
+        let keep: Vec<bool> = self.uids().iter().map(|&uid| !gone.contains(uid)).collect();
+        let cold = Arc::make_mut(&mut self.cold);
+        retain(&mut cold.uids, &keep);
+        retain(&mut cold.blobs, &keep);
+        retain(&mut cold.emails, &keep);
+        retain(&mut cold.dates, &keep);
+        retain(&mut cold.zones, &keep);
+        retain(&mut cold.saved, &keep);
+        retain(&mut cold.sizes, &keep);
+        retain(&mut cold.prefixes, &keep);
+        cold.downgraded.retain(|(uid, _)| !gone.contains(*uid));
+        let garbage = self.keyword_sets.count() + cold.prefix_texts.count();
         retain(&mut self.modseqs, &keep);
         retain(&mut self.flags, &keep);
         retain(&mut self.keywords, &keep);
-        retain(&mut self.dates, &keep);
-        retain(&mut self.zones, &keep);
-        retain(&mut self.saved, &keep);
-        retain(&mut self.sizes, &keep);
-        retain(&mut self.prefixes, &keep);
-        self.downgraded.retain(|(uid, _)| !gone.contains(*uid));
-        let garbage = self.keyword_sets.count() + self.prefix_texts.count();
         if garbage > 2 * self.len() + 64 {
             self.rebuild();
         }
@@ -383,6 +444,33 @@ impl Columns {
 fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
     let mut marks = keep.iter();
     column.retain(|_| marks.next().copied().unwrap_or(true));
+}
+
+/// Builds a set from ascending identifiers.
+#[derive(Default)]
+pub(crate) struct Ascending {
+    set: UidSet,
+    open: Option<(Uid, Uid)>,
+}
+
+impl Ascending {
+    pub(crate) fn push(&mut self, uid: Uid) {
+        self.open = match self.open {
+            Some((first, last)) if last.next() == Some(uid) => Some((first, uid)),
+            Some((first, last)) => {
+                self.set.insert_range(first, last);
+                Some((uid, uid))
+            }
+            None => Some((uid, uid)),
+        };
+    }
+
+    pub(crate) fn finish(mut self) -> UidSet {
+        if let Some((first, last)) = self.open {
+            self.set.insert_range(first, last);
+        }
+        self.set
+    }
 }
 
 /// Rows in as many [`Columns`] as they need.
@@ -414,7 +502,11 @@ impl Rows {
 
     /// The unique identifiers.
     pub fn uids(&self) -> UidSet {
-        self.iter().map(|row| row.uid).collect()
+        let mut set = Ascending::default();
+        for uid in self.parts.iter().flat_map(|part| part.uids()) {
+            set.push(*uid);
+        }
+        set.finish()
     }
 
     pub(crate) fn parts(&self) -> &[Arc<Columns>] {

@@ -1,12 +1,15 @@
 //! The table of one mailbox: its rows in chunks, and what was expunged from it.
 
 use crate::expunge_log::ExpungeLog;
-use crate::rows::{Columns, Row, Rows};
+use crate::rows::{Ascending, Columns, Row, Rows};
 use std::sync::Arc;
 use terms::{ModSeq, Uid, UidSet};
 
 /// Chunks that would be heavier together are not joined.
 const JOIN_OCTETS_MAX: usize = 128 << 10;
+
+/// Rows of the last chunk beyond which a few more make a new one.
+const SHORT_ROWS_MAX: usize = 128;
 
 /// A part of a table. Copied when it changes; all others are shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,17 @@ pub(crate) struct Chunk {
     /// No row has a higher mod-sequence.
     pub modseq_max: ModSeq,
     pub columns: Columns,
+}
+
+impl Chunk {
+    /// Takes in the rows of the next chunk.
+    fn join(&mut self, next: &Self, number: ModSeq) {
+        for row in next.columns.iter() {
+            self.columns.push(&row);
+        }
+        self.changed = number;
+        self.modseq_max = self.modseq_max.max(next.modseq_max);
+    }
 }
 
 /// The rows of a mailbox, ascending by unique identifier.
@@ -94,22 +108,11 @@ impl Table {
 
     /// The unique identifiers of all rows.
     pub fn uids(&self) -> UidSet {
-        let mut set = UidSet::new();
-        let mut open: Option<(Uid, Uid)> = None;
-        for &uid in self.chunks.iter().flat_map(|chunk| chunk.columns.uids()) {
-            open = match open {
-                Some((first, last)) if last.next() == Some(uid) => Some((first, uid)),
-                Some((first, last)) => {
-                    set.insert_range(first, last);
-                    Some((uid, uid))
-                }
-                None => Some((uid, uid)),
-            };
+        let mut set = Ascending::default();
+        for uid in self.chunks.iter().flat_map(|chunk| chunk.columns.uids()) {
+            set.push(*uid);
         }
-        if let Some((first, last)) = open {
-            set.insert_range(first, last);
-        }
-        set
+        set.finish()
     }
 
     /// The highest unique identifier: what `*` stands for.
@@ -163,22 +166,26 @@ impl Table {
         above
     }
 
-    /// Puts rows after the last.
+    /// Puts rows after the last. Few rows go into a short last chunk, so that the
+    /// next few copy little; it is joined to the one before when it has grown.
     pub(crate) fn append(&mut self, rows: &Rows, number: ModSeq) {
+        let room = if rows.len() < SHORT_ROWS_MAX {
+            SHORT_ROWS_MAX
+        } else {
+            Columns::ROWS_MAX
+        };
         for row in rows.iter() {
-            self.append_row(&row, number);
+            self.append_row(&row, number, room);
         }
     }
 
-    fn append_row(&mut self, row: &Row<'_>, number: ModSeq) {
+    fn append_row(&mut self, row: &Row<'_>, number: ModSeq, room: usize) {
         if self.last_uid().is_some_and(|last| last >= row.uid) {
             return;
         }
-        if self
-            .chunks
-            .last()
-            .is_none_or(|chunk| chunk.columns.is_full())
-        {
+        let full = |chunk: &Arc<Chunk>| chunk.columns.is_full() || chunk.columns.len() >= room;
+        if self.chunks.last().is_none_or(full) {
+            self.join_last(number);
             self.chunks.push(Arc::new(Chunk {
                 base: row.uid,
                 changed: number,
@@ -193,6 +200,21 @@ impl Table {
             if chunk.columns.push(row) {
                 self.len += 1;
             }
+        }
+    }
+
+    /// Joins the last chunk to the one before, if they fit.
+    fn join_last(&mut self, number: ModSeq) {
+        let Some((last, before)) = self.chunks.split_last_mut() else {
+            return;
+        };
+        let fits = |left: &&mut Arc<Chunk>| {
+            left.columns.len() + last.columns.len() <= Columns::ROWS_MAX
+                && left.columns.weight() + last.columns.weight() <= JOIN_OCTETS_MAX
+        };
+        if let Some(left) = before.last_mut().filter(fits) {
+            Arc::make_mut(left).join(last, number);
+            self.chunks.pop();
         }
     }
 
@@ -272,14 +294,7 @@ impl Table {
                     && left.columns.len() + chunk.columns.len() <= Columns::ROWS_MAX / 2
                     && left.columns.weight() + chunk.columns.weight() <= JOIN_OCTETS_MAX
             }) {
-                Some(left) => {
-                    let left = Arc::make_mut(left);
-                    for row in chunk.columns.iter() {
-                        left.columns.push(&row);
-                    }
-                    left.changed = number;
-                    left.modseq_max = left.modseq_max.max(chunk.modseq_max);
-                }
+                Some(left) => Arc::make_mut(left).join(&chunk, number),
                 None => kept.push(chunk),
             }
         }
@@ -306,7 +321,7 @@ impl Table {
                 modseq: number,
                 ..row
             };
-            self.append_row(&row, number);
+            self.append_row(&row, number, Columns::ROWS_MAX);
             uid = uid.next().unwrap_or(Uid::MAX);
         }
         self.log = ExpungeLog::starting_at(number);

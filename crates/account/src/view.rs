@@ -243,7 +243,7 @@ impl View {
         }
         let table = self.table(state)?;
         Ok(match table.expunged_since(self.version) {
-            Some(uids) => uids.intersection(&self.numbering.uids()),
+            Some(uids) => self.numbering.intersection(&uids),
             None => self.numbering.uids().difference(&table.uids()),
         })
     }
@@ -331,10 +331,9 @@ impl View {
     }
 
     fn take_expunges(&mut self, table: &Table, told: &mut Told) {
-        let mine = self.numbering.uids();
         let gone = match table.expunged_since(self.version) {
-            Some(uids) => uids.intersection(&mine),
-            None => mine.difference(&table.uids()),
+            Some(uids) => self.numbering.intersection(&uids),
+            None => self.numbering.uids().difference(&table.uids()),
         };
         if gone.is_empty() {
             return;

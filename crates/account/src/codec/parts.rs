@@ -134,7 +134,7 @@ pub(crate) fn take_expunged_part(octets: &[u8]) -> Result<ExpungedPart> {
     let serial = r.varint32()?;
     let mut batches = Vec::new();
     for _ in 0..r.count(16)? {
-        batches.push(Batch {
+        batches.push(Arc::new(Batch {
             number: take_number(&mut r)?,
             time: take_time(&mut r)?,
             cause: take_cause(&mut r)?,
@@ -142,12 +142,8 @@ pub(crate) fn take_expunged_part(octets: &[u8]) -> Result<ExpungedPart> {
             name: take_mailbox_name(&mut r)?,
             keywords: Arc::new(take_keywords(&mut r)?),
             rows: Arc::new(take_columns(&mut r)?),
-        });
+        }));
     }
     r.finish()?;
-    Ok(ExpungedPart {
-        serial,
-        changed: ModSeq::ZERO,
-        batches,
-    })
+    Ok(ExpungedPart::new(serial, ModSeq::ZERO, batches))
 }

@@ -1,8 +1,8 @@
 //! Rows on disk: column after column, each by runs of equal steps.
 
 use super::{Result, RunReader, RunWriter};
-use crate::rows::{Columns, Row, RowFlags, Rows};
-use terms::{BlobId, EmailNumber, InternalDate, ModSeq, Reader, Timestamp, Uid, Writer};
+use crate::rows::{Columns, RawColumns, Row, RowFlags, Rows};
+use terms::{BlobId, EmailNumber, ModSeq, Reader, Timestamp, Uid, Writer};
 
 /// Octets that a row takes at the least: its blob's identifier.
 const ROW_OCTETS_MIN: usize = 16;
@@ -104,65 +104,46 @@ pub(crate) fn take_columns(r: &mut Reader<'_>) -> Result<Columns> {
         return Err(r.malformed("fewer rows"));
     }
     let uids = take_uids(r, count)?;
-    let emails = take_steps(r, count)?;
-    let modseqs = take_steps(r, count)?;
-    let flags = take_steps(r, count)?;
-    let dates = take_steps(r, count)?;
-    let zones = take_steps(r, count)?;
-    let saved = take_steps(r, count)?;
-    let keyword_numbers = take_steps(r, count)?;
-    let prefix_numbers = take_steps(r, count)?;
-    let keywords = take_keyword_lists(r)?;
-    let prefixes = take_prefixes(r)?;
-    let downgraded = take_downgraded(r)?;
+    let emails = take_steps(r, count, |value| Some(EmailNumber(value as u64)))?;
+    let modseqs = take_steps(r, count, |value| Some(ModSeq(value as u64)))?;
+    let octet = |value| u8::try_from(value).ok();
+    let flags = take_steps(r, count, |value| octet(value).map(RowFlags::from_octet))?;
+    let dates = take_steps(r, count, Some)?;
+    let zones = take_steps(r, count, |value| i16::try_from(value).ok())?;
+    let saved = take_steps(r, count, |value| Some(Timestamp(value)))?;
+    let keywords = take_steps(r, count, |value| u16::try_from(value).ok())?;
+    let prefixes = take_steps(r, count, |value| u16::try_from(value).ok())?;
+    let keyword_lists = take_keyword_lists(r)?;
+    let prefix_lists = take_prefixes(r)?;
+    let there = |numbers: &[u16], lists: usize| numbers.iter().all(|&n| usize::from(n) <= lists);
+    if !there(&keywords, keyword_lists.len()) || !there(&prefixes, prefix_lists.len()) {
+        return Err(r.malformed("a list that is there"));
+    }
+    let downgraded = take_downgraded(r, &uids)?;
     let mut sizes = Vec::with_capacity(count);
     for _ in 0..count {
         sizes.push(r.varint32()?);
     }
-    let mut columns = Columns::new();
-    let mut downgraded = downgraded.into_iter().peekable();
-    for (index, uid) in uids.into_iter().enumerate() {
-        let value = |column: &[i64]| column.get(index).copied().unwrap_or_default();
-        let small = |value: i64| u8::try_from(value).map_err(|_| r.malformed("flags"));
-        let flags = RowFlags::from_octet(small(value(&flags))?);
-        let zone = i16::try_from(value(&zones)).map_err(|_| r.malformed("a zone"))?;
-        let keywords = list(&keywords, value(&keyword_numbers));
-        let prefix = list(&prefixes, value(&prefix_numbers));
-        let (Some(keywords), Some(prefix)) = (keywords, prefix) else {
-            return Err(r.malformed("a list that is there"));
-        };
-        let downgraded_size = downgraded
-            .next_if(|entry| entry.0 == index as u64)
-            .map(|entry| entry.1);
-        let row = Row {
-            uid,
-            blob: BlobId(r.u128()?),
-            email: EmailNumber(value(&emails) as u64),
-            modseq: ModSeq(value(&modseqs) as u64),
-            flags,
-            keywords,
-            internal_date: InternalDate {
-                seconds: value(&dates),
-                zone_minutes: zone,
-            },
-            save_date: Timestamp(value(&saved)),
-            size: sizes.get(index).copied().unwrap_or_default(),
-            prefix,
-            downgraded_size,
-        };
-        if !columns.push(&row) {
-            return Err(r.malformed("ascending rows"));
-        }
+    let mut blobs = Vec::with_capacity(count);
+    for _ in 0..count {
+        blobs.push(BlobId(r.u128()?));
     }
-    Ok(columns)
-}
-
-fn list<T>(lists: &[impl AsRef<[T]>], number: i64) -> Option<&[T]> {
-    if number == 0 {
-        return Some(&[]);
-    }
-    let place = usize::try_from(number).ok()?.checked_sub(1)?;
-    lists.get(place).map(AsRef::as_ref)
+    Ok(Columns::from_raw(RawColumns {
+        uids,
+        blobs,
+        emails,
+        modseqs,
+        flags,
+        dates,
+        zones,
+        saved,
+        sizes,
+        keywords,
+        keyword_lists,
+        prefixes,
+        prefix_lists,
+        downgraded,
+    }))
 }
 
 fn take_keyword_lists(r: &mut Reader<'_>) -> Result<Vec<Vec<u16>>> {
@@ -188,11 +169,17 @@ fn take_prefixes<'a>(r: &mut Reader<'a>) -> Result<Vec<&'a [u8]>> {
     (0..count).map(|_| r.bytes()).collect()
 }
 
-fn take_downgraded(r: &mut Reader<'_>) -> Result<Vec<(u64, u32)>> {
+fn take_downgraded(r: &mut Reader<'_>, uids: &[Uid]) -> Result<Vec<(Uid, u32)>> {
     let count = r.count(2)?;
-    (0..count)
-        .map(|_| Ok((r.varint()?, r.varint32()?)))
-        .collect()
+    let mut sizes: Vec<(Uid, u32)> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let row = usize::try_from(r.varint()?).ok();
+        let uid = row.and_then(|row| uids.get(row)).copied();
+        let above = uid.filter(|uid| sizes.last().is_none_or(|last| last.0 < *uid));
+        let uid = above.ok_or_else(|| r.malformed("ascending rows"))?;
+        sizes.push((uid, r.varint32()?));
+    }
+    Ok(sizes)
 }
 
 fn put_uids(w: &mut Writer, columns: &Columns) {
@@ -256,7 +243,11 @@ fn put_steps(w: &mut Writer, values: impl Iterator<Item = i64>) {
     }
 }
 
-fn take_steps(r: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
+fn take_steps<T: Copy>(
+    r: &mut Reader<'_>,
+    count: usize,
+    of: impl Fn(i64) -> Option<T>,
+) -> Result<Vec<T>> {
     let mut values = Vec::with_capacity(count);
     let mut last = 0i64;
     while values.len() < count {
@@ -268,7 +259,8 @@ fn take_steps(r: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
         }
         for _ in 0..steps {
             last = last.wrapping_add(step);
-            values.push(last);
+            let value = of(last).ok_or_else(|| r.malformed("a value that fits its column"))?;
+            values.push(value);
         }
     }
     Ok(values)
@@ -277,6 +269,7 @@ fn take_steps(r: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use terms::InternalDate;
 
     #[test]
     fn alike_rows_are_small() {

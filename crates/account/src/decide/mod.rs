@@ -18,6 +18,7 @@ use crate::command::Command;
 use crate::mailbox::Mailbox;
 use crate::outcome::{Decision, Outcome, Refusal, Rest};
 use crate::persistent::Run;
+use crate::rows::Ascending;
 use crate::state::State;
 use std::collections::BTreeMap;
 use terms::{
@@ -147,33 +148,6 @@ impl Decision {
 
     fn with_rest(self, rest: Option<Rest>) -> Self {
         Self { rest, ..self }
-    }
-}
-
-/// Builds a set from ascending identifiers.
-#[derive(Default)]
-struct Ascending {
-    set: UidSet,
-    open: Option<(Uid, Uid)>,
-}
-
-impl Ascending {
-    fn push(&mut self, uid: Uid) {
-        self.open = match self.open {
-            Some((first, last)) if last.next() == Some(uid) => Some((first, uid)),
-            Some((first, last)) => {
-                self.set.insert_range(first, last);
-                Some((uid, uid))
-            }
-            None => Some((uid, uid)),
-        };
-    }
-
-    fn finish(mut self) -> UidSet {
-        if let Some((first, last)) = self.open {
-            self.set.insert_range(first, last);
-        }
-        self.set
     }
 }
 

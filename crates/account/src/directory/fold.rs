@@ -143,9 +143,7 @@ impl State {
     pub fn fold_due(&self) -> bool {
         let folding = &self.folding;
         folding.commits >= LOG_COMMITS_MAX
-            || (folding.octets > LOG_OCTETS_MIN
-                && folding.commits.is_multiple_of(8)
-                && folding.octets > self.dirty_octets() / 2)
+            || (folding.octets > LOG_OCTETS_MIN && folding.octets > self.dirty_octets() / 2)
     }
 
     fn dirty_octets(&self) -> u64 {

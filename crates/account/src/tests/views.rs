@@ -40,6 +40,13 @@ impl Client {
 
     /// Reads what it is told in the order in which a server writes it.
     fn hear(&mut self, state: &State, told: &Told) {
+        let version = self.view.version();
+        // Nothing is told of a change that the view has not reached.
+        let reached = |uid: Uid| {
+            let seen = flags(state, self.view.mailbox(), uid);
+            assert!(seen.is_none_or(|(_, modseq)| modseq <= version));
+        };
+        told.changed.iter().for_each(reached);
         for number in &told.expunged {
             let (uid, _) = self.list.remove(*number as usize - 1);
             assert!(told.vanished.contains(uid));
@@ -48,6 +55,8 @@ impl Client {
             assert!(exists as usize > self.list.len(), "EXISTS never shrinks");
             for number in self.list.len() as u32 + 1..=exists {
                 let uid = self.view.uid(number).unwrap();
+                let seen = flags(state, self.view.mailbox(), uid);
+                assert!(seen.is_none_or(|(_, modseq)| modseq <= version));
                 self.list.push((uid, FlagSet::new()));
                 self.fetch(state, uid);
             }
@@ -162,6 +171,40 @@ proptest! {
                 };
                 let marks = (choice % 3 == 0).then_some(&mut marks);
                 clients.push(Client::open(&house.state, mailbox, marks));
+            }
+        }
+    }
+
+    #[test]
+    fn a_view_of_what_others_commit(steps in prop::collection::vec((dice(), any::<u8>()), 1..40)) {
+        let mut house = House::new();
+        let mut other = house.clone();
+        let mut view = View::open(&house.state, MailboxId::INBOX, None).unwrap();
+        let mut other_view = view.clone();
+        other.state.unload(Part::Table(MailboxId::INBOX));
+        for (dice, choice) in steps {
+            house.now = house.now.plus_millis(dice.millis());
+            let command = dice.command(&mut house);
+            let _ = house.step(&command);
+            if choice % 3 == 0 {
+                continue;
+            }
+            // The other writer's node has only the log.
+            for (_, _, payload) in &house.log[other.log.len()..] {
+                other.state.follow(payload).unwrap();
+            }
+            other.log.clone_from(&house.log);
+            let may_expunge = choice % 4 != 0;
+            let told = view.advance(&house.state, may_expunge, None);
+            let heard = loop {
+                match other_view.advance(&other.state, may_expunge, None) {
+                    Err(Refusal::Needed(part)) => other.attach(part),
+                    answer => break answer,
+                }
+            };
+            prop_assert_eq!(heard, told);
+            if choice % 5 == 0 {
+                other.state.unload(Part::Table(MailboxId::INBOX));
             }
         }
     }
