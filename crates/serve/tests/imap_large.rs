@@ -1,0 +1,181 @@
+//! IMAP where there is much of everything.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "these are tests"
+)]
+
+#[path = "transcript/script.rs"]
+#[expect(dead_code, reason = "the world needs its bindings alone")]
+mod script;
+#[path = "transcript/world.rs"]
+#[expect(dead_code, reason = "transcripts need more of it")]
+mod world;
+
+use account::{Command, MailboxRef, NewMessage, Source};
+use store::Store as _;
+use terms::{BlobId, MailboxName};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream,
+};
+use world::World;
+
+const MESSAGES: usize = 100_000;
+
+struct Client(BufReader<DuplexStream>);
+
+impl Client {
+    async fn login(world: &mut World) -> Self {
+        let mut client = Self(BufReader::new(world.connect("imap", 1).await));
+        client.line().await;
+        client.ask("LOGIN alice secret").await;
+        client
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await.expect("a line");
+        line.trim_end().to_owned()
+    }
+
+    async fn say(&mut self, command: &str) {
+        let octets = format!("a {command}\r\n");
+        self.0.write_all(octets.as_bytes()).await.expect("taken");
+    }
+
+    /// The untagged lines; the answer must be OK.
+    async fn ask(&mut self, command: &str) -> Vec<String> {
+        self.say(command).await;
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().await;
+            match line.strip_prefix("a ") {
+                Some(answer) => {
+                    assert!(answer.starts_with("OK"), "{command}: {answer}");
+                    return lines;
+                }
+                None => lines.push(line),
+            }
+        }
+    }
+}
+
+/// A world where INBOX has many messages, all with one body.
+async fn crowded() -> World {
+    let mut world = World::new();
+    world.account("alice", "secret", &[]).await.expect("made");
+    let account = world.find("alice").await.expect("there");
+    let body = b"Subject: one of many\r\n\r\nbody\r\n";
+    let blob = BlobId(world.env.random_u128());
+    let mut sink = world.store.blob_sink(blob, None);
+    sink.write(body).await.expect("written");
+    sink.finish(mime::derive(body).into()).await.expect("whole");
+    let message = NewMessage::new(blob, u32::try_from(body.len()).expect("short"));
+    let mut messages = vec![message; MESSAGES];
+    for message in messages.iter_mut().skip(1) {
+        message.shared = true;
+    }
+    let command = Command::Append {
+        mailbox: MailboxRef::Name(MailboxName::inbox()),
+        create: false,
+        messages,
+        source: Source::Import,
+    };
+    account.execute(command).await.expect("appended");
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_thousand_messages_stream() {
+    let mut world = crowded().await;
+    let mut client = Client::login(&mut world).await;
+    client.ask("SELECT INBOX").await;
+
+    // All flags, through a pipe of 64 KB.
+    let lines = client.ask("FETCH 1:* (UID FLAGS)").await;
+    assert_eq!(lines.len(), MESSAGES);
+    assert_eq!(lines[0], "* 1 FETCH (UID 1 FLAGS (\\Recent))");
+    assert_eq!(
+        lines[MESSAGES - 1],
+        format!("* {MESSAGES} FETCH (UID {MESSAGES} FLAGS (\\Recent))")
+    );
+
+    // From kept rows, without the bodies.
+    let lines = client.ask("UID FETCH 99990:* ENVELOPE").await;
+    assert_eq!(lines.len(), 11);
+    assert!(lines[0].contains("\"one of many\""), "{}", lines[0]);
+    let lines = client.ask("SEARCH SUBJECT MANY 99998:*").await;
+    assert_eq!(lines, ["* SEARCH 99998 99999 100000"]);
+
+    // A STORE and an EXPUNGE in parts, told once.
+    assert_eq!(
+        client.ask("STORE 1:* +FLAGS.SILENT (\\Seen)").await.len(),
+        0
+    );
+    assert_eq!(
+        client
+            .ask("STORE 3:* +FLAGS.SILENT (\\Deleted)")
+            .await
+            .len(),
+        0
+    );
+    let lines = client.ask("EXPUNGE").await;
+    assert_eq!(lines.len(), MESSAGES - 2);
+    assert_eq!(lines[0], format!("* {MESSAGES} EXPUNGE"));
+    let lines = client.ask("FETCH 1:* (FLAGS BODY.PEEK[TEXT])").await;
+    assert_eq!(
+        lines[0],
+        "* 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {6}"
+    );
+    assert_eq!(lines.len(), 2 * 2 + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_stalls_stops_its_own_session_alone() {
+    let mut world = crowded().await;
+    let mut slow = Client::login(&mut world).await;
+    slow.ask("EXAMINE INBOX").await;
+    slow.say("FETCH 1:* (UID FLAGS)").await;
+    slow.line().await;
+
+    let mut other = Client::login(&mut world).await;
+    other.ask("SELECT INBOX").await;
+    assert_eq!(other.ask("UID FETCH 7 FLAGS").await.len(), 1);
+
+    // Cut off when nothing has moved for long.
+    tokio::time::sleep(world.limits.write_stall * 2).await;
+    let mut rest = Vec::new();
+    let _ = slow.0.read_to_end(&mut rest).await;
+    assert!(rest.len() < 1 << 20, "{} octets were buffered", rest.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_before_the_handshake_is_thrown_away() {
+    let mut world = World::new();
+    world.account("alice", "secret", &[]).await.expect("made");
+    let mut plain = world.connect("imap", 1).await;
+    let mut greeting = vec![0; 4_096];
+    let count = plain.read(&mut greeting).await.expect("a greeting");
+    assert!(greeting[..count].starts_with(b"* OK"));
+    plain
+        .write_all(b"a STARTTLS\r\nb LOGIN alice secret\r\n")
+        .await
+        .expect("taken");
+    let count = plain.read(&mut greeting).await.expect("an answer");
+    assert!(
+        greeting[..count].starts_with(b"a OK"),
+        "{:?}",
+        &greeting[..count]
+    );
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(world.client_tls()));
+    let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
+    let tls = connector.connect(name, plain).await.expect("TLS");
+    let mut tls = BufReader::new(tls);
+    tls.write_all(b"c SELECT INBOX\r\n").await.expect("taken");
+    tls.flush().await.expect("sent");
+    let mut line = String::new();
+    tls.read_line(&mut line).await.expect("a line");
+    assert!(line.starts_with("c BAD"), "{line}");
+}
