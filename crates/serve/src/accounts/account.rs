@@ -107,6 +107,11 @@ impl Accounts {
         Ok(())
     }
 
+    /// Returns when no command and no checkpoint is on its way.
+    pub async fn settled(&self) {
+        self.registry.settled().await;
+    }
+
     /// How many accounts are live in this process.
     pub fn live_count(&self) -> usize {
         self.registry.live_count()

@@ -5,6 +5,7 @@
 
 use super::live::{Handle, Job, Live, Unavailable};
 use super::machine::Machine;
+use super::registry::Running;
 use std::sync::Arc;
 use store::Sections;
 use tracing::debug;
@@ -29,12 +30,14 @@ pub(super) fn consider<M: Machine>(live: &Arc<Live<M>>) {
     }
     let live = Arc::clone(live);
     let env = live.shared.node.env.clone();
+    let running = Running::begin(&live.shared);
     env.spawn(async move {
         let folding = Folding(&live);
         if !fold(&live).await {
             live.queue().fold_wait = RETRY_COMMITS;
         }
         drop(folding);
+        drop(running);
     });
 }
 

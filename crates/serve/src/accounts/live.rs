@@ -5,7 +5,7 @@
 //! asked may go away at any time: what it asked for goes on.
 
 use super::machine::Machine;
-use super::registry::Shared;
+use super::registry::{Running, Shared};
 use crate::limits::Limits;
 use std::collections::VecDeque;
 use std::fmt;
@@ -315,7 +315,9 @@ impl<M: Machine> Live<M> {
     /// Starts the writer; the queue says already that it runs.
     pub(super) fn start(self: &Arc<Self>) {
         let live = Arc::clone(self);
-        self.shared.node.env.spawn(super::writer::run(live));
+        let running = Running::begin(&self.shared);
+        let env = &self.shared.node.env;
+        env.spawn(super::writer::run(live, running));
     }
 
     /// Tells the node how much memory the tables take now.

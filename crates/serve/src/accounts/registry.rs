@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use store::{Loaded, SectionKey, Sections, Store};
 use terms::AccountId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::{error, warn};
 
 /// What all live accounts share.
@@ -21,6 +21,24 @@ pub(super) struct Shared {
     pub(super) tables: AtomicUsize,
     /// Told when there are too many.
     relief: Notify,
+    /// How many writers and checkpoints run.
+    running: watch::Sender<usize>,
+}
+
+/// One of those that run; counts until it is dropped.
+pub(super) struct Running(Arc<Shared>);
+
+impl Running {
+    pub(super) fn begin(shared: &Arc<Shared>) -> Self {
+        shared.running.send_modify(|count| *count += 1);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Shared {
@@ -62,6 +80,7 @@ impl<M: Machine> Registry<M> {
                 node,
                 tables: AtomicUsize::new(0),
                 relief: Notify::new(),
+                running: watch::Sender::new(0),
             }),
             live: Arc::default(),
         };
@@ -88,6 +107,13 @@ impl<M: Machine> Registry<M> {
     /// How many accounts are live.
     pub fn live_count(&self) -> usize {
         self.map().len()
+    }
+
+    /// Returns when no command and no checkpoint is on its way.
+    pub async fn settled(&self) {
+        let mut running = self.shared.running.subscribe();
+        // The sender lives as long as `self`, so that this cannot fail.
+        let _ = running.wait_for(|count| *count == 0).await;
     }
 
     /// A handle on the account, as new as the store. One that has no commit yet

@@ -13,7 +13,7 @@
 
 use super::live::{Answer, Command, ExecuteError, Job, Live, Unavailable, Waiting};
 use super::machine::{Decision, Machine};
-use super::registry::{load, open};
+use super::registry::{Running, load, open};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +25,8 @@ use tracing::{debug, error, warn};
 type Asked<M> = oneshot::Sender<Result<Arc<M>, Unavailable>>;
 
 /// Does what waits in `live`'s queue, until nothing does.
-pub(super) async fn run<M: Machine>(live: Arc<Live<M>>) {
-    let guard = Running(&live);
+pub(super) async fn run<M: Machine>(live: Arc<Live<M>>, running: Running) {
+    let guard = Unfinished(&live);
     let writer = Writer { live: &live };
     while let Some(waiting) = next(&live) {
         writer.turn(Turn::sort(waiting)).await;
@@ -34,6 +34,7 @@ pub(super) async fn run<M: Machine>(live: Arc<Live<M>>) {
         live.shared.relieve();
     }
     std::mem::forget(guard);
+    drop(running);
 }
 
 /// What to do now; `None` ends the writer. An empty turn is one for looking at
@@ -54,9 +55,9 @@ fn next<M: Machine>(live: &Live<M>) -> Option<VecDeque<Waiting<M>>> {
 
 /// Leaves the account usable when the writer panics: what it was at is dropped,
 /// and whoever waits is told that it is unavailable.
-struct Running<'a, M: Machine>(&'a Live<M>);
+struct Unfinished<'a, M: Machine>(&'a Live<M>);
 
-impl<M: Machine> Drop for Running<'_, M> {
+impl<M: Machine> Drop for Unfinished<'_, M> {
     fn drop(&mut self) {
         error!(account = %self.0.id, "the writer ended by a fault of its own");
         let mut queue = self.0.queue();

@@ -8,21 +8,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use subtle::ConstantTimeEq as _;
 use terms::AccountId;
 use zeroize::Zeroizing;
 
 /// The cache. Its key is random and never leaves the process.
 pub(super) struct Cache {
     key: Zeroizing<[u8; 32]>,
-    kept: Mutex<HashMap<AccountId, Entry>>,
+    /// Until when each is remembered. The marks say nothing to whoever has not the
+    /// key, so that looking them up may take what time it takes.
+    kept: Mutex<HashMap<[u8; 32], Duration>>,
     keep: Duration,
     count_max: usize,
-}
-
-struct Entry {
-    mark: [u8; 32],
-    until: Duration,
 }
 
 impl Cache {
@@ -45,9 +41,7 @@ impl Cache {
         now: Duration,
     ) -> bool {
         let mark = self.mark(account, verifiers, password);
-        self.kept()
-            .get(&account)
-            .is_some_and(|entry| entry.until > now && bool::from(entry.mark.ct_eq(&mark)))
+        self.kept().get(&mark).is_some_and(|until| *until > now)
     }
 
     /// The password was right for these verifiers.
@@ -62,10 +56,10 @@ impl Cache {
         let until = now + self.keep;
         let mut kept = self.kept();
         if kept.len() >= self.count_max {
-            kept.retain(|_, entry| entry.until > now);
+            kept.retain(|_, until| *until > now);
         }
-        if kept.len() < self.count_max || kept.contains_key(&account) {
-            kept.insert(account, Entry { mark, until });
+        if kept.len() < self.count_max || kept.contains_key(&mark) {
+            kept.insert(mark, until);
         }
     }
 
@@ -91,7 +85,7 @@ impl Cache {
         mac.finalize().into_bytes().into()
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<AccountId, Entry>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<[u8; 32], Duration>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -83,6 +83,7 @@ pub(super) struct Inner {
     pub(super) auth: Auth,
     rules: NameRules,
     pub(super) handle: Handle<State>,
+    registry: Registry<State>,
     /// Accounts that were used, to be filed now and then.
     used: Mutex<HashMap<AccountId, Timestamp>>,
 }
@@ -120,10 +121,31 @@ impl Directory {
             auth,
             rules,
             handle,
+            registry,
             used: Mutex::default(),
         }));
         super::background::start(&directory);
         Ok(directory)
+    }
+
+    /// Stops the node and closes the store, once what is on its way has arrived or
+    /// the limit for stopping is over. Sessions end before this is called.
+    pub async fn close(&self) {
+        let node = self.0.accounts.node();
+        node.stop();
+        let settled = async {
+            self.0.accounts.settled().await;
+            self.0.registry.settled().await;
+        };
+        if node
+            .env
+            .timeout(node.limits.shutdown, settled)
+            .await
+            .is_err()
+        {
+            warn!("the store is closed while commands are on their way");
+        }
+        self.store().close().await;
     }
 
     /// The store under it.
