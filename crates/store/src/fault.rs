@@ -125,8 +125,8 @@ struct State {
 #[derive(Clone, Debug)]
 enum NameChange {
     Set(String, usize),
-    Renamed(String, String),
-    Gone(String),
+    Renamed(String, String, usize),
+    Gone(String, usize),
 }
 
 #[derive(Debug, Default)]
@@ -339,29 +339,28 @@ impl State {
         self.files.get_mut(index).ok_or_else(failed)
     }
 
-    fn rename_in(names: &mut BTreeMap<String, usize>, from: &str, to: &str) -> bool {
-        let Some(index) = names.remove(from) else {
-            return false;
-        };
-        names.insert(to.to_owned(), index);
-        true
+    /// Removes a name if it stands for that file.
+    fn remove_name(names: &mut BTreeMap<String, usize>, name: &str, index: usize) {
+        if names.get(name) == Some(&index) {
+            names.remove(name);
+        }
     }
 
     fn carry_names(&mut self, mut kept: impl FnMut() -> bool) {
+        let names = &mut self.durable_names;
         for change in std::mem::take(&mut self.name_changes) {
             if !kept() {
                 continue;
             }
             match change {
                 NameChange::Set(name, index) => {
-                    self.durable_names.insert(name, index);
+                    names.insert(name, index);
                 }
-                NameChange::Renamed(from, to) => {
-                    Self::rename_in(&mut self.durable_names, &from, &to);
+                NameChange::Renamed(from, to, index) => {
+                    Self::remove_name(names, &from, index);
+                    names.insert(to, index);
                 }
-                NameChange::Gone(name) => {
-                    self.durable_names.remove(&name);
-                }
+                NameChange::Gone(name, index) => Self::remove_name(names, &name, index),
             }
         }
     }
@@ -534,10 +533,9 @@ impl Disk for Process {
         if fault == Some(Fault::Failure) {
             return Err(failed());
         }
-        if !State::rename_in(&mut state.names, from, to) {
-            return Err(not_found(from));
-        }
-        let change = NameChange::Renamed(from.to_owned(), to.to_owned());
+        let index = state.names.remove(from).ok_or_else(|| not_found(from))?;
+        state.names.insert(to.to_owned(), index);
+        let change = NameChange::Renamed(from.to_owned(), to.to_owned(), index);
         state.name_changes.push(change);
         state.leave(fault, ())
     }
@@ -548,10 +546,9 @@ impl Disk for Process {
         if fault == Some(Fault::Failure) {
             return Err(failed());
         }
-        if state.names.remove(name).is_none() {
-            return Err(not_found(name));
-        }
-        state.name_changes.push(NameChange::Gone(name.to_owned()));
+        let index = state.names.remove(name).ok_or_else(|| not_found(name))?;
+        let change = NameChange::Gone(name.to_owned(), index);
+        state.name_changes.push(change);
         state.leave(fault, ())
     }
 

@@ -60,6 +60,26 @@ pub(crate) fn read_payload(file: &dyn DiskFile, place: &Place) -> io::Result<Opt
     }
 }
 
+/// Reads so much; blocks that cannot be read or lie beyond the end are zeroes, so
+/// that one of them hides nothing before or after it.
+fn read_around(file: &dyn DiskFile, at: u64, length: usize) -> io::Result<Vec<u8>> {
+    match read_exact(file, at, length) {
+        Err(error) if is_damage(&error) => {}
+        read => return read,
+    }
+    let mut octets = vec![0; length];
+    let mut begin = at;
+    for block in octets.chunks_mut(BLOCK as usize) {
+        match read_exact(file, begin, block.len()) {
+            Ok(read) => block.copy_from_slice(&read),
+            Err(error) if is_damage(&error) => {}
+            Err(error) => return Err(error),
+        }
+        begin += block.len() as u64;
+    }
+    Ok(octets)
+}
+
 /// Whether an error of reading says that the octets are not there, as opposed to
 /// that nothing can be read at all now.
 pub(crate) fn is_damage(error: &io::Error) -> bool {
@@ -219,11 +239,7 @@ impl<'a> Walk<'a> {
         if left < GROUP_HEADER_OCTETS as u64 {
             return Ok(None);
         }
-        let mut octets = match read_exact(self.file, at, left.min(PEEK_OCTETS) as usize) {
-            Ok(octets) => octets,
-            Err(error) if is_damage(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let mut octets = read_around(self.file, at, left.min(PEEK_OCTETS) as usize)?;
         let Ok((header, crc)) = GroupHeader::decode(&octets) else {
             return Ok(None);
         };
@@ -240,11 +256,7 @@ impl<'a> Walk<'a> {
         }
         let front = header.front_octets() as usize;
         if front > octets.len() {
-            octets = match read_exact(self.file, at, front) {
-                Ok(octets) => octets,
-                Err(error) if is_damage(&error) => return Ok(None),
-                Err(error) => return Err(error),
-            };
+            octets = read_around(self.file, at, front)?;
         }
         octets.truncate(front);
         if !GroupHeader::check(self.seed, &octets, crc) {
@@ -269,11 +281,7 @@ impl<'a> Walk<'a> {
         let mut at = from;
         while at + GROUP_HEADER_OCTETS as u64 <= self.end {
             let length = (self.end - at).min(SEARCH_OCTETS);
-            let octets = match read_exact(self.file, at, length as usize) {
-                Ok(octets) => octets,
-                Err(error) if is_damage(&error) => Vec::new(),
-                Err(error) => return Err(error),
-            };
+            let octets = read_around(self.file, at, length as usize)?;
             for begin in (0..octets.len()).step_by(BLOCK as usize) {
                 let here = octets.get(begin..begin + 4) == Some(&GROUP_MAGIC[..]);
                 if here && self.group_at(at + begin as u64)?.is_some() {

@@ -1,0 +1,217 @@
+//! The journal engine on a machine whose power fails.
+//!
+//! A random workload is told to the engine and to a model; the machine dies at
+//! any write or sync, loses what was not synced or any part of it, and comes
+//! back with its index, an older one, a damaged one or none. Then everything
+//! acknowledged is there, once, and nothing unacknowledged is half there.
+//!
+//! `RESTANTE_SEEDS=1000` runs more lives, `RESTANTE_SEED=17` one.
+
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
+mod life;
+mod model;
+mod stepped;
+mod work;
+
+use life::Life;
+use model::{After, Model};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use store::fault::{Call, Chance, Fault, Machine, Unsynced};
+use store::{MemoryStore, Store};
+use work::Worker;
+
+fn in_a_runtime<T>(story: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
+        // The story is one task that never waits for another.
+        .block_on(tokio::task::unconstrained(story))
+}
+
+/// The seeds to run: few, more or a certain one.
+fn seeds(few: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    match (number("RESTANTE_SEED"), number("RESTANTE_SEEDS")) {
+        (Some(one), _) => one..one + 1,
+        (None, Some(many)) => 0..many,
+        (None, None) => 0..few,
+    }
+}
+
+/// The workload and the model agree about an engine that keeps everything.
+#[test]
+fn the_model_agrees_with_the_memory_engine() {
+    for seed in seeds(20) {
+        let machine = Machine::new(seed);
+        machine.plant("some.journal", b"octets that some bodies look like");
+        let store = MemoryStore::new();
+        let mut model = Model::default();
+        let mut chance = Chance::new(seed);
+        in_a_runtime(async {
+            for _ in 0..80 {
+                let mut worker = Worker {
+                    model: &mut model,
+                    chance: &mut chance,
+                    machine: &machine,
+                    store: &store,
+                };
+                worker.step().await.unwrap();
+            }
+            model.compare(&store, After::Use).await;
+        });
+        assert!(model.living().len() > 2, "the workload does something");
+    }
+}
+
+/// Runs a story of a machine; a failure comes with its seed and diary.
+fn tell<T>(seed: u64, story: impl AsyncFn(&mut Life) -> T) -> T {
+    let mut life = Life::new(seed);
+    let told = catch_unwind(AssertUnwindSafe(|| in_a_runtime(story(&mut life))));
+    told.unwrap_or_else(|panic| {
+        let diary = life.diary.join("\n  ");
+        eprintln!("RESTANTE_SEED={seed} fails after:\n  {diary}");
+        resume_unwind(panic)
+    })
+}
+
+/// Many processes after each other, each dying in its own way.
+#[test]
+fn everything_acknowledged_outlives_any_crash() {
+    for seed in seeds(40) {
+        tell(seed, async |life| {
+            for _ in 0..8 {
+                while life.chance.once_in(4) {
+                    life.open_and_die();
+                }
+                let store = life.open_whole().await;
+                if life.chance.once_in(5) {
+                    life.note("the index fails");
+                    life.index().set_failing(true);
+                }
+                let quiet = life.chance.once_in(6);
+                if !quiet {
+                    life.set_fault(60);
+                }
+                let steps = 4 + life.chance.below(25);
+                let ended = life.work(&store, steps).await;
+                if ended.is_ok() && !life.machine.is_dead() {
+                    life.model.compare(&store, After::Use).await;
+                }
+                match quiet {
+                    true => life.close(store).await,
+                    false => life.die(store),
+                }
+            }
+            let store = life.open_whole().await;
+            life.close(store).await;
+            let store = life.open_whole().await;
+            drop(store);
+        });
+    }
+}
+
+/// One short story, with a death at every single call in it, before and after.
+#[test]
+fn a_death_at_every_call() {
+    let unsynced = [Unsynced::Lost, Unsynced::Kept, Unsynced::Any(7)];
+    for seed in seeds(1) {
+        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+            for unsynced in unsynced {
+                for at in 0.. {
+                    let died = tell(seed, async |life| life.die_at(at, fault, unsynced).await);
+                    if !died {
+                        assert!(at > 20, "the story is not that short: {at}");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A sync fails; what it should have made durable lies in the cache, as if it
+/// were. The next process finds it there and must not trust it.
+#[test]
+fn a_failed_sync_is_not_trusted_later() {
+    for seed in seeds(30) {
+        tell(seed, async |life| {
+            let store = life.open_whole().await;
+            life.work(&store, 6).await.unwrap();
+            let syncs = life.count(Call::Sync);
+            life.machine.fail_syncs();
+            life.note("the next sync fails");
+            assert!(life.work(&store, 30).await.is_err(), "a commit fails");
+            assert!(life.count(Call::Sync) > syncs, "there was a sync");
+            // Killed: the cache outlives the process.
+            life.kill(store);
+            let store = life.open_whole().await;
+            life.work(&store, 3).await.unwrap();
+            life.cut(store, Unsynced::Lost);
+            drop(life.open_whole().await);
+        });
+    }
+}
+
+/// One bit turns over where it lies. What is damaged says so; all else is there.
+#[test]
+fn a_flipped_bit_harms_one_thing() {
+    for seed in seeds(60) {
+        tell(seed, async |life| {
+            let store = life.open_whole().await;
+            life.work(&store, 30).await.unwrap();
+            store.close().await;
+            drop(store);
+            let (name, at) = life.flip_a_bit();
+            let store = life.open_again();
+            let damaged = life.model.compare_damaged(&store).await;
+            // Who loses a segment's header and the index loses the segment.
+            let header = at < 512 && name.ends_with(".journal");
+            assert!(damaged <= 1 || header, "{damaged} things are damaged");
+            let found = store.verify(&|_| ()).await.unwrap();
+            let named = found.damaged_accounts.len() + found.damaged_blobs.len();
+            assert!(
+                named >= damaged,
+                "{named} of {damaged} are named: {found:?}"
+            );
+            // The store goes on.
+            let fresh = life.commit_elsewhere(&store).await;
+            assert_eq!(fresh, Ok(()));
+            store.close().await;
+        });
+    }
+}
+
+/// The disk fills up: mail is refused, deleting goes on, and with room again so
+/// does everything.
+#[test]
+fn a_full_disk_refuses_and_loses_nothing() {
+    for seed in seeds(6) {
+        tell(seed, async |life| {
+            // The marks lie further apart than what is written between two looks.
+            life.options.segment_octets = 512 << 10;
+            life.options.low_octets = 7 << 20;
+            life.options.lowest_octets = 2 << 20;
+            life.options.reserve_octets = 1 << 20;
+            life.machine.set_capacity(12 << 20);
+            let store = life.open_whole().await;
+            while life.model.full < 5 {
+                life.work(&store, 5).await.unwrap();
+            }
+            life.note("the disk is full");
+            life.model.compare(&store, After::Use).await;
+            life.release_everything(&store).await;
+            life.model.compare(&store, After::Use).await;
+            life.close(store).await;
+            let store = life.open_whole().await;
+            life.machine.set_capacity(1 << 30);
+            store.pass(2_000);
+            life.model.full = 0;
+            life.work(&store, 30).await.unwrap();
+            assert_eq!(life.model.full, 0, "there is room again");
+            life.cut(store, Unsynced::Lost);
+            drop(life.open_whole().await);
+        });
+    }
+}
