@@ -10,6 +10,7 @@ use crate::stream::Node;
 use bytes::Bytes;
 use proto::smtp::{EnhancedCode, Reply};
 use std::sync::Arc;
+use std::time::Duration;
 use store::{BlobSink, PutError, Store};
 use terms::BlobId;
 
@@ -89,6 +90,11 @@ pub(super) struct Body {
 impl Body {
     /// A message longer than this goes to the store as it comes.
     const EARLY_OCTETS: usize = 256 << 10;
+    /// One call of the decoder gives so much at the most.
+    const READ_OCTETS: usize = 128 << 10;
+    /// Several long messages may hold what each of them still needs: the first
+    /// that has waited so long gives way, and its sender tries again.
+    const GROW_WAIT: Duration = Duration::from_secs(30);
     /// Parsing more than this is done beside the sessions.
     const COMPUTE_OCTETS: usize = 64 << 10;
 
@@ -111,6 +117,12 @@ impl Body {
 
     /// Where the decoder puts what it decodes. Call [`Body::settle`] after it.
     pub(super) fn text(&mut self) -> &mut Vec<u8> {
+        // A long one grows by quarters, not by doubling: what it takes is in
+        // flight, and others need that too.
+        let length = self.octets.len();
+        if length >= Self::EARLY_OCTETS && self.octets.capacity() - length < Self::READ_OCTETS {
+            self.octets.reserve_exact(length / 4 + Self::READ_OCTETS);
+        }
         &mut self.octets
     }
 
@@ -173,7 +185,7 @@ impl Body {
                 .node
                 .env
                 .timeout(
-                    self.node.limits.octets_wait,
+                    self.node.limits.octets_wait.min(Self::GROW_WAIT),
                     self.node.octets.take(wanted - have),
                 )
                 .await

@@ -19,8 +19,9 @@ use std::time::Duration;
 use terms::BlobId;
 use tracing::{debug, info};
 
-/// Deliveries of one connection whose answers have not gone out.
-const DELIVERIES_WAITING_MAX: usize = 64;
+/// Answers of one connection that wait for a delivery before them; then no
+/// further command is read until they have gone out.
+const ANSWERS_WAITING_MAX: usize = 256;
 
 /// Serves one connection to its end.
 pub fn run(stream: Stream, lmtp: Lmtp) -> impl Future<Output = ()> + Send {
@@ -152,7 +153,7 @@ impl Session {
     /// One command.
     async fn turn(&mut self) -> Result<(), Stop> {
         let command = self.command().await?;
-        if self.answers.len() > DELIVERIES_WAITING_MAX {
+        if self.answers.len() > ANSWERS_WAITING_MAX {
             self.settle().await?;
         }
         match command {

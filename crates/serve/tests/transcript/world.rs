@@ -171,6 +171,14 @@ impl World {
                     .damage_blob(self.last_blob.ok_or("no mail yet")?);
                 Ok(())
             }
+            ("stop", _) => {
+                self.server(false).await.node.stop();
+                Ok(())
+            }
+            ("octets-in-flight-max", [count]) => {
+                self.limits.octets_in_flight_max = count.parse().map_err(|_| "no number")?;
+                Ok(())
+            }
             ("mark", _) => {
                 self.marked = self.env.monotonic();
                 Ok(())
