@@ -7,6 +7,7 @@ use crate::expunge_log::LogPart;
 use crate::outcome::Refusal;
 use crate::rows::Rows;
 use crate::state::State;
+use std::sync::Arc;
 use terms::Writer;
 
 impl State {
@@ -32,7 +33,7 @@ impl State {
             w.u64(table.log.floor().0);
             for (number, uids) in table.log.entries() {
                 let entry = LogPart {
-                    entries: vec![(number, uids.clone())],
+                    entries: vec![(number, Arc::new(uids.clone()))],
                     ..LogPart::default()
                 };
                 w.bytes(&put_log_part(&entry));

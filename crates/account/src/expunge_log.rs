@@ -17,13 +17,13 @@ pub(crate) struct LogPart {
     /// Its name on disk, ascending.
     pub serial: u32,
     pub changed: ModSeq,
-    pub entries: Vec<(ModSeq, UidSet)>,
+    pub entries: Vec<(ModSeq, Arc<UidSet>)>,
     /// Runs in all entries.
     pub runs: usize,
 }
 
 impl LogPart {
-    const ENTRIES_MAX: usize = 1_000;
+    const ENTRIES_MAX: usize = 256;
     /// A run takes up to ten octets on disk, and a section up to a megabyte.
     const RUNS_MAX: usize = 32_768;
 
@@ -67,7 +67,7 @@ impl ExpungeLog {
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = (ModSeq, &UidSet)> + '_ {
         self.parts
             .iter()
-            .flat_map(|part| part.entries.iter().map(|(number, uids)| (*number, uids)))
+            .flat_map(|part| part.entries.iter().map(|(number, uids)| (*number, &**uids)))
     }
 
     /// The entries after `number`.
@@ -76,7 +76,7 @@ impl ExpungeLog {
         let parts = self.parts.get(from..).unwrap_or_default();
         parts
             .iter()
-            .flat_map(|part| part.entries.iter().map(|(n, uids)| (*n, uids)))
+            .flat_map(|part| part.entries.iter().map(|(n, uids)| (*n, &**uids)))
             .filter(move |(n, _)| *n > number)
     }
 
@@ -150,7 +150,7 @@ impl ExpungeLog {
             let part = Arc::make_mut(shared);
             part.changed = number;
             part.runs += runs;
-            part.entries.push((number, uids));
+            part.entries.push((number, Arc::new(uids)));
             self.entries += 1;
         }
     }

@@ -133,20 +133,29 @@ impl State {
     /// The POP3 unique-id of a message: the one that it came with, or one that no
     /// message of any account has ever had. RFC 1939 §7, UIDL.
     pub fn unique_id(&self, email: EmailNumber) -> String {
+        let mut text = String::new();
+        self.push_unique_id(email, &mut text);
+        text
+    }
+
+    /// Puts the unique-id of a message behind what stands in `out`.
+    pub fn push_unique_id(&self, email: EmailNumber, out: &mut String) {
         match self.root.unique_ids.get(&email) {
-            Some(text) => text.to_string(),
-            None => made_unique_id(self.account(), email),
+            Some(text) => out.push_str(text),
+            None => push_made_id(self.account(), email, out),
         }
     }
 
     /// EMAILID: the same in every mailbox and after every move. RFC 8474 §5.1.
     pub fn email_id(&self, email: EmailNumber) -> String {
-        format!("M{}", made_unique_id(self.account(), email))
+        email_id(self.account(), email)
     }
 
     /// MAILBOXID: the same after RENAME. RFC 8474 §4.
     pub fn mailbox_id(&self, mailbox: MailboxId) -> String {
-        format!("F{:016x}{:x}", account_bits(self.account()), mailbox.0)
+        let mut id = String::from("F");
+        push_made_id(self.account(), EmailNumber(mailbox.0.into()), &mut id);
+        id
     }
 }
 
@@ -156,11 +165,49 @@ fn account_bits(account: AccountId) -> u64 {
     (account.0 >> 64) as u64
 }
 
-fn made_unique_id(account: AccountId, email: EmailNumber) -> String {
-    format!("{:016x}{:x}", account_bits(account), email.0)
+/// An identifier of the account, sixteen digits, and one within it. Written by
+/// hand: UIDL writes one for each message.
+fn push_made_id(account: AccountId, number: EmailNumber, out: &mut String) {
+    push_hex(account_bits(account), 16, out);
+    push_hex(number.0, 1, out);
+}
+
+fn push_hex(value: u64, digits_min: u32, out: &mut String) {
+    let digits = (64 - value.leading_zeros()).div_ceil(4).max(digits_min);
+    for digit in (0..digits).rev() {
+        let digit = (value >> (4 * digit)) as u32 & 0xf;
+        out.extend(char::from_digit(digit, 16));
+    }
+}
+
+/// EMAILID of a message of an account. RFC 8474 §5.1.
+pub fn email_id(account: AccountId, email: EmailNumber) -> String {
+    let mut id = String::from("M");
+    push_made_id(account, email, &mut id);
+    id
 }
 
 /// Whether `id` is a legal unique-id: 1 to 70 octets of 0x21 to 0x7E. RFC 1939 §7.
 pub fn is_unique_id(id: &str) -> bool {
     (1..=70).contains(&id.len()) && id.bytes().all(|octet| (0x21..=0x7e).contains(&octet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_have_a_stable_form() {
+        let account = AccountId(0x0000_1234_5678_9abc_def0_1111_2222_3333);
+        let state = State::new(account);
+        for (email, text) in [(1, "1"), (15, "f"), (16, "10"), (0xabc_def0, "abcdef0")] {
+            let id = state.unique_id(EmailNumber(email));
+            assert_eq!(id, format!("000012345678{:04x}{text}", 0x9abc));
+            assert!(is_unique_id(&id));
+            assert_eq!(state.email_id(EmailNumber(email)), format!("M{id}"));
+        }
+        assert_eq!(state.mailbox_id(MailboxId::INBOX), "F0000123456789abc1");
+        let longest = state.unique_id(EmailNumber(u64::MAX));
+        assert!(is_unique_id(&longest), "{longest}");
+    }
 }

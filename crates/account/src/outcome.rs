@@ -95,6 +95,8 @@ pub enum Outcome {
     },
     /// What was due is done, or as much as one commit may.
     Swept {
+        /// Rows of INBOX that the hold has expunged.
+        expunged: u64,
         /// Expunged rows that were let go.
         purged: u64,
     },

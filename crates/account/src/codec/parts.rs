@@ -101,7 +101,7 @@ pub(crate) fn take_log_part(octets: &[u8]) -> Result<LogPart> {
             .ok_or_else(|| r.malformed("a number of a change"))?;
         let uids = take_uid_set(&mut r)?;
         part.runs += uids.run_count();
-        part.entries.push((ModSeq(last), uids));
+        part.entries.push((ModSeq(last), Arc::new(uids)));
     }
     r.finish()?;
     Ok(part)

@@ -23,10 +23,12 @@ pub(super) fn sweep(state: &State, now: Timestamp) -> Result<Decision, Refusal> 
     let mut draft = Draft::new(state);
     let mut after = state.clone();
     forget_devices(&mut draft, &mut after, now)?;
-    let mut more = expire(&mut draft, &mut after, now)?;
+    let (expunged, mut more) = expire(&mut draft, &mut after, now)?;
     let purged = purge(&mut draft, &after, now, &mut more)?;
     let rest = (more && !draft.changes.is_empty()).then_some(Rest::Again);
-    Ok(draft.decision(Outcome::Swept { purged }).with_rest(rest))
+    Ok(draft
+        .decision(Outcome::Swept { expunged, purged })
+        .with_rest(rest))
 }
 
 /// What was expunged at `time` may go for good from this moment on.
@@ -65,8 +67,9 @@ fn forget_devices(draft: &mut Draft, after: &mut State, now: Timestamp) -> Resul
     Ok(())
 }
 
-/// Expunges what the hold has held for long enough; says whether more remains.
-fn expire(draft: &mut Draft, after: &mut State, now: Timestamp) -> Result<bool, Refusal> {
+/// Expunges what the hold has held for long enough; says how much, and whether
+/// more remains.
+fn expire(draft: &mut Draft, after: &mut State, now: Timestamp) -> Result<(u64, bool), Refusal> {
     let hold = after.hold();
     let mut due = EmailSet::new();
     for run in after.root.clocks.runs() {
@@ -75,7 +78,7 @@ fn expire(draft: &mut Draft, after: &mut State, now: Timestamp) -> Result<bool, 
         }
     }
     if due.is_empty() {
-        return Ok(false);
+        return Ok((0, false));
     }
     let state = after.clone();
     let rows = inbox_rows(&state, &due)?;
@@ -89,7 +92,7 @@ fn expire(draft: &mut Draft, after: &mut State, now: Timestamp) -> Result<bool, 
         // A clock without a message in reach would wake the account for nothing.
         stop_clocks(draft, after, now);
     }
-    Ok(!rest.is_empty())
+    Ok((going.len() as u64, !rest.is_empty()))
 }
 
 fn stop_clocks(draft: &mut Draft, after: &mut State, now: Timestamp) {

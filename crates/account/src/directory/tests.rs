@@ -319,3 +319,57 @@ fn a_missing_section_is_noticed() {
         stored.sections.insert(gone, section);
     }
 }
+
+proptest! {
+    #![proptest_config(crate::tests::cases(128))]
+    #[test]
+    fn damaged_octets_never_panic(
+        steps in prop::collection::vec((any::<u8>(), any::<u8>(), any::<u8>(), any::<u16>()), 1..20),
+        place in any::<u16>(),
+        value in any::<u8>(),
+        which in any::<u8>(),
+    ) {
+        let (mut state, mut next_id) = (State::new(), 0);
+        let mut last = Vec::new();
+        for (a, b, c, d) in steps {
+            let command = Dice(a, b, c, d).command(&mut next_id);
+            if let Ok(decision) = decide(&state, &command, Timestamp(1)) {
+                last = decision.changes.encode();
+                state.apply(&decision.changes);
+            }
+        }
+        let damage = |octets: &mut Vec<u8>| {
+            let length = octets.len().max(1);
+            if let Some(octet) = octets.get_mut(usize::from(place) % length) {
+                *octet = octet.wrapping_add(value);
+            }
+        };
+        damage(&mut last);
+        let _ = Changes::decode(&last);
+        let mut copy = state.clone();
+        let _ = copy.follow(&last);
+
+        let mut fold = state.fold();
+        let count = fold.sections.len();
+        damage(&mut fold.sections[usize::from(which) % count].1);
+        let sections = fold.sections.iter().map(|(key, octets)| StoredSection {
+            key: *key,
+            number: fold.number,
+            octets,
+        });
+        let stored = Stored {
+            covers: fold.number,
+            sections: sections.collect(),
+            commits: Vec::new(),
+        };
+        if let Ok(mut loaded) = State::load(&stored) {
+            for kind in 0..14 {
+                let command = Dice(kind, which, value, place).command(&mut next_id);
+                if let Ok(decision) = decide(&loaded, &command, Timestamp(2)) {
+                    loaded.apply(&decision.changes);
+                }
+            }
+            let _ = loaded.digest();
+        }
+    }
+}

@@ -305,8 +305,15 @@ fn joined(first: Outcome, second: Outcome) -> Outcome {
             number: number2.or(number),
             uids: both(uids, &uids2),
         },
-        (Outcome::Swept { purged }, Outcome::Swept { purged: more }) => Outcome::Swept {
-            purged: purged.saturating_add(more),
+        (
+            Outcome::Swept { expunged, purged },
+            Outcome::Swept {
+                expunged: expunged2,
+                purged: purged2,
+            },
+        ) => Outcome::Swept {
+            expunged: expunged.saturating_add(expunged2),
+            purged: purged.saturating_add(purged2),
         },
         (_, second) => second,
     }

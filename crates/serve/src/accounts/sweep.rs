@@ -78,8 +78,8 @@ impl Sweeper {
             }
         };
         match account.execute(Command::Sweep).await {
-            Ok(Outcome::Swept { purged }) => {
-                info!(account = %id, purged, "swept");
+            Ok(Outcome::Swept { expunged, purged }) => {
+                info!(account = %id, expunged, purged, "swept");
                 true
             }
             Ok(_) => true,
