@@ -3,7 +3,6 @@
 use crate::accept::Begin;
 use crate::admin::Admin;
 use crate::config::{Config, Protocol};
-use crate::control::message::Rebuilt;
 use crate::error::{Failure, Outcome, While as _};
 use crate::place::Place;
 use crate::privileges::make_data_directory;
@@ -13,9 +12,11 @@ use serve::imap::Imap;
 use serve::lmtp::{Lmtp, Nul};
 use serve::pop3::Pop3;
 use serve::{Accounts, Directory, Env, Limits, Node, Tls};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
-use store::Store;
+use store::{DiskStore, Options, Store};
+use tokio::sync::watch;
 
 /// Why the data cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,7 @@ pub struct Opened {
     node: Arc<Node>,
     store: Arc<dyn Store>,
     directory: Directory,
+    failure: watch::Receiver<Option<String>>,
 }
 
 impl Opened {
@@ -49,7 +51,9 @@ impl Opened {
     pub async fn open(place: &Place) -> Result<Self, OpenError> {
         make_data_directory(&place.data, None)?;
         let node = Node::new(Env::system(), limits(&place.config)?);
-        let store = open_store(place)?;
+        let store = open_store(place, options(&place.config)).await?;
+        let failure = store.failure();
+        let store: Arc<dyn Store> = Arc::new(store);
         let accounts = Accounts::new(Arc::clone(&node), Arc::clone(&store));
         let auth = Auth::new(Arc::clone(&node), Cost::default());
         let rules = NameRules {
@@ -62,6 +66,7 @@ impl Opened {
             node,
             store,
             directory,
+            failure,
         })
     }
 
@@ -120,29 +125,58 @@ impl Opened {
     }
 
     /// Returns when the store can go on no longer.
-    pub async fn failed(&self) {
-        std::future::pending::<()>().await;
-    }
-
-    /// Builds the index anew.
-    ///
-    /// # Errors
-    /// If a server is at work.
-    pub async fn rebuild_index(&self) -> Outcome<Rebuilt> {
-        Err(Failure::new(
-            "the index can be built anew only while no server runs; end it first",
-        ))
+    pub async fn failed(&self) -> String {
+        let mut failure = self.failure.clone();
+        let failed = failure.wait_for(Option::is_some).await;
+        let why = failed.ok().and_then(|why| why.clone());
+        match why {
+            Some(why) => why,
+            // The store has been closed: it cannot fail any more.
+            None => std::future::pending().await,
+        }
     }
 
     /// Writes out what is waiting, and gives up the data.
     pub async fn close(&self) {
+        self.node.stop();
         self.store.close().await;
     }
 }
 
-fn open_store(place: &Place) -> Outcome<Arc<dyn Store>> {
-    let _ = place;
-    Ok(Arc::new(store::MemoryStore::new()))
+/// Opens the store and closes it again with an index that was built anew.
+///
+/// # Errors
+/// If another process has the data, or it cannot be read.
+pub async fn rebuild_index(place: &Place) -> Result<(), OpenError> {
+    let options = Options {
+        rebuild_index: true,
+        ..options(&place.config)
+    };
+    let store = open_store(place, options).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Opening reads what was written last, which may take its time.
+async fn open_store(place: &Place, options: Options) -> Result<DiskStore, OpenError> {
+    let data = place.data.clone();
+    let open = move || DiskStore::open_dir(&data, options);
+    let opened = tokio::task::spawn_blocking(open)
+        .await
+        .map_err(Failure::from)?;
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => OpenError::InUse(place.data.clone()),
+        _ => OpenError::Failed(Failure::new(format!("{}: {error}", place.data.display()))),
+    })
+}
+
+fn options(config: &Config) -> Options {
+    let defaults = Options::default();
+    let longest = config.limits.message_octets.0.max(defaults.blob_octets_max);
+    Options {
+        blob_octets_max: longest,
+        ..defaults
+    }
 }
 
 fn limits(config: &Config) -> Outcome<Limits> {

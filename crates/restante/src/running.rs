@@ -82,8 +82,8 @@ async fn wait(place: &Place, certificates: Option<&Certificates>, opened: &Opene
         tokio::select! {
             _ = terminate.recv() => return Ok(End::Asked),
             _ = interrupt.recv() => return Ok(End::Asked),
-            () = opened.failed() => {
-                error!("the store has failed");
+            why = opened.failed() => {
+                error!(why, "the store has failed");
                 return Ok(End::StoreFailed);
             }
             _ = hangup.recv() => {

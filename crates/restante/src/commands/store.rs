@@ -5,7 +5,9 @@ use crate::console::{Bar, Counts, octets, show};
 use crate::control::client::Client;
 use crate::control::message::{Checked, Repaired, Request};
 use crate::error::{Failure, Outcome};
+use crate::node::{self, OpenError};
 use crate::place::Place;
+use serde::Serialize;
 
 /// Reads everything and says what is wrong.
 ///
@@ -67,17 +69,27 @@ pub fn repair(account: Option<String>, place: &Place, json: bool) -> Outcome {
     })
 }
 
+/// What rebuilding the index has brought.
+#[derive(Serialize)]
+struct Rebuilt {
+    rebuilt: bool,
+}
+
 /// Builds the index anew.
 ///
 /// # Errors
-/// If it cannot be done.
+/// If a server runs, or the data cannot be read.
 pub fn rebuild_index(place: &Place, json: bool) -> Outcome {
     place.must_exist()?;
-    let bar = Bar::new("rebuilding", Counts::Octets, None);
-    let done = with_client(place, async |mut client: Client| {
-        client.ask(Request::RebuildIndex, &bar).await
-    });
-    bar.end();
-    let done: serde_json::Value = done?;
-    show(json, &done, |_| "the index is built anew\n".into())
+    super::runtime()?
+        .block_on(node::rebuild_index(place))
+        .map_err(|error| match error {
+            OpenError::InUse(_) => Failure::new(format!(
+                "{error}; the index can be built anew while no server runs"
+            )),
+            other => Failure::from(other),
+        })?;
+    show(json, &Rebuilt { rebuilt: true }, |_| {
+        "the index is built anew\n".into()
+    })
 }

@@ -66,8 +66,6 @@ pub enum Request {
         /// Its name; without it every damaged one.
         account: Option<String>,
     },
-    /// Builds the index anew.
-    RebuildIndex,
     /// Takes messages in: lines of [`Letter`] follow, each with its octets,
     /// `null` ends them; answered by [`Counted`].
     Import {
@@ -188,13 +186,6 @@ pub struct Checked {
 pub struct Repaired {
     /// The accounts that were repaired.
     pub accounts: Vec<String>,
-}
-
-/// The answer to [`Request::RebuildIndex`].
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Rebuilt {
-    /// Whether it is done.
-    pub rebuilt: bool,
 }
 
 /// The answer to an import or export of mail.

@@ -141,7 +141,6 @@ async fn answer(
             json(&telling(outgoing, None, &done, check).await?)
         }
         Request::Repair { account } => json(&admin.repair(account.as_deref()).await?),
-        Request::RebuildIndex => json(&opened.rebuild_index().await?),
         Request::Import { account } => json(&import(&admin, &account, incoming).await?),
         Request::Export { account, mailbox } => {
             json(&export(&admin, &account, mailbox.as_deref(), outgoing).await?)
