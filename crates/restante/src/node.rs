@@ -138,8 +138,7 @@ impl Opened {
 
     /// Writes out what is waiting, and gives up the data.
     pub async fn close(&self) {
-        self.node.stop();
-        self.store.close().await;
+        self.directory.close().await;
     }
 }
 
