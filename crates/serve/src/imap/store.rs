@@ -3,9 +3,9 @@
 use super::reply::{Reply, Tell};
 use super::user::{Done, User};
 use crate::stream::{Stream, StreamError};
-use account::{COMMIT_ROWS_MAX, Command, Outcome};
+use account::{COMMIT_ROWS_MAX, Command, Outcome, State, View};
 use proto::imap::response::Code;
-use terms::{SequenceSet, StoreOp, Uid, UidSet};
+use terms::{ModSeq, SequenceSet, StoreOp, Uid, UidSet};
 
 /// Answers gathered before the output is relieved.
 const ANSWERS_AT_ONCE: usize = 500;
@@ -60,6 +60,10 @@ impl User {
             return Ok(Err(Self::nothing_selected()));
         };
         let mailbox = selected.mailbox();
+        let before = match self.account.with_table(mailbox).await {
+            Ok(before) => before,
+            Err(unavailable) => return Ok(Err(unavailable.into())),
+        };
         let command = Command::Store {
             mailbox,
             uids,
@@ -83,7 +87,12 @@ impl User {
         let missing = !missing.is_empty();
         // The session knows what its own command has done.
         if let Some(number) = number {
-            selected.view.know(number, changed.clone());
+            let known = if silent {
+                changed.difference(&untold(&selected.view, &before, number, &changed))
+            } else {
+                changed.clone()
+            };
+            selected.view.know(number, known);
         }
         let state = match self.account.with_table(mailbox).await {
             Ok(state) => state,
@@ -108,6 +117,23 @@ impl User {
         }
         stream.send(&out).await?;
         Ok(Ok(missing))
+    }
+}
+
+/// Those of `changed` that others have changed too, of which the session has not
+/// been told. RFC 3501 §6.4.6: it is told of them even after `.SILENT`, so that
+/// "the status of the flags is determinate without a race condition".
+fn untold(view: &View, before: &State, number: ModSeq, changed: &UidSet) -> UidSet {
+    // Something has come between: what it was cannot be told any more.
+    if before.head().next() != number {
+        return changed.clone();
+    }
+    match before.table(view.mailbox()) {
+        Ok(table) => {
+            let others = table.changed_since(view.version()).map(|row| row.uid);
+            changed.intersection(&others.collect())
+        }
+        Err(_) => changed.clone(),
     }
 }
 
