@@ -32,6 +32,8 @@ use tokio::sync::{oneshot, watch};
 
 /// How long what has just come waits for more before the index is told.
 const INDEX_PAUSE: Duration = Duration::from_millis(10);
+/// Segments that are looked at, one time, for copying forward.
+const SURVEYS_MAX: usize = 8;
 /// How long a thread without work sleeps at the most.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 
@@ -152,18 +154,28 @@ impl Engine {
     fn run_space(&self) {
         let pause = Duration::from_millis(self.core.options.clean_millis);
         let mut since = Instant::now();
+        let mut cursor = 0;
         while !self.core.stop.load(Ordering::SeqCst) {
             std::thread::sleep(SLEEP_MAX.min(pause));
             if since.elapsed() >= pause {
                 since = Instant::now();
-                if let Err(error) = space::clean(self) {
-                    tracing::warn!(error, "copying forward has stopped");
+                match space::clean(self, cursor, SURVEYS_MAX) {
+                    Ok((last, _)) => cursor = last.unwrap_or(0),
+                    Err(error) => tracing::warn!(error, "copying forward has stopped"),
                 }
             }
         }
     }
 
-    fn is_stopped(&self) -> bool {
+    /// Lets others have the disk after so many octets of copying forward.
+    pub(crate) fn pause_for(&self, octets: u64) {
+        if self.drive() == Drive::Threads {
+            let millis = octets * 1_000 / self.core.options.clean_octets_per_second.max(1);
+            std::thread::sleep(Duration::from_millis(millis).min(SLEEP_MAX));
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
         self.core.stop.load(Ordering::SeqCst)
     }
 }
@@ -273,7 +285,8 @@ impl DiskStore {
     /// # Errors
     /// If reading or writing failed; nothing is lost.
     pub fn clean(&self) -> Result<usize, StoreError> {
-        space::clean(&self.engine).map_err(StoreError::Failed)
+        let cleaned = space::clean(&self.engine, 0, usize::MAX);
+        cleaned.map(|(_, gone)| gone).map_err(StoreError::Failed)
     }
 
     fn ask(&self, request: impl FnOnce(Reply) -> Request) -> Answer<'_, Answered> {

@@ -36,7 +36,7 @@ impl Frame {
     /// Packs `plain` onto `stored` if that saves an eighth.
     pub(crate) fn pack(plain: &[u8], stored: &mut Vec<u8>) -> Self {
         let begin = stored.len();
-        let limit = plain.len() - plain.len() / 8;
+        let limit = plain.len() * 7 / 8;
         stored.resize(
             begin + lz4_flex::block::get_maximum_output_size(plain.len()),
             0,

@@ -265,7 +265,7 @@ impl Gatherer<'_> {
         let key = key::blob(id, 0);
         let row = indexer::guarded(self.core, || self.core.ledger.row::<BlobRow>(&key));
         match row {
-            Ok(row) => Ok(row.is_some()),
+            Ok(row) => Ok(row.is_some_and(|row| self.core.segment(row.place.segment).is_some())),
             Err(error) => Err(CommitError::Failed(error.to_string())),
         }
     }

@@ -27,8 +27,6 @@ pub(crate) struct IndexerState {
     pub(crate) dirty: bool,
     persisted_at: u64,
     asked: bool,
-    /// The last group that the persisted index has.
-    pub(crate) persisted: u64,
     /// The index is in memory only.
     makeshift: bool,
 }
@@ -70,15 +68,15 @@ pub(crate) fn work(core: &Core, now: u64) -> bool {
     worked
 }
 
-/// Gives the index what is waiting and persists it; says up to which group.
-pub(crate) fn persist_now(core: &Core) -> u64 {
+/// Gives the index what is waiting and persists it; says whether that worked.
+pub(crate) fn persist_now(core: &Core) -> bool {
     let mut state = lock(&core.index_writer);
     take_over(core, &mut state);
     if state.dirty {
         let now = core.now();
         persist(core, &mut state, now);
     }
-    state.persisted
+    !state.dirty
 }
 
 fn take_over(core: &Core, state: &mut IndexerState) -> bool {
@@ -134,7 +132,6 @@ fn persist(core: &Core, state: &mut IndexerState, now: u64) {
     batch.put(Space::Places, key::WATERMARK, mark.encode(key::WATERMARK));
     match used.apply(batch).and_then(|()| used.persist()) {
         Ok(()) => {
-            state.persisted = mark.sequence;
             state.dirty = false;
         }
         Err(error) => {

@@ -163,6 +163,9 @@ impl Journal {
             });
         }
         sync |= self.writer.unsynced() > UNSYNCED_OCTETS_MAX;
+        if !sync {
+            self.show(core);
+        }
         let closing = self.held.iter().any(|held| held.gathered.close);
         if sync && let Err(error) = self.sync(core) {
             self.fail_held(core, now, error);
@@ -174,6 +177,15 @@ impl Journal {
                 None => Ok(()),
                 Some(why) => Err(CommitError::Failed(why)),
             });
+        }
+    }
+
+    /// Lets whoever puts a long blob read it before a commit has bound it.
+    fn show(&self, core: &Core) {
+        if let Some(newest) = self.held.last()
+            && let Ok(draft) = draft_of(core, std::slice::from_ref(newest))
+        {
+            core.ledger.show(draft);
         }
     }
 

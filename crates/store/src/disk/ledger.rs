@@ -33,6 +33,17 @@ struct Overlay {
     queue: VecDeque<Pending>,
 }
 
+impl Overlay {
+    fn insert(&mut self, key: Key, value: Option<Bytes>) {
+        self.octets += octets_of(&key, value.as_ref());
+        let length = key.1.len();
+        let old = self.changes.insert(key, (self.generation, value));
+        if let Some((_, old)) = old {
+            self.octets -= length + old.map_or(0, |old| old.len()) + ENTRY_OCTETS;
+        }
+    }
+}
+
 /// Octets that an entry of the overlay takes besides key and value.
 const ENTRY_OCTETS: usize = 100;
 
@@ -150,6 +161,16 @@ impl Ledger {
         self.queue(changes, mark, draft.sweeps);
     }
 
+    /// Shows the changes to readers before the index may have them: they are not
+    /// durable yet. They have to be published afterwards.
+    pub(crate) fn show(&self, draft: Draft<'_>) {
+        let mut overlay = lock(&self.overlay);
+        overlay.generation += 1;
+        for (key, value) in draft.changes {
+            overlay.insert((Space::Places, Bytes::from(key)), value);
+        }
+    }
+
     /// Keeps derived octets, unless too much is waiting already.
     pub(crate) fn put_derived(&self, key: &[u8], octets: Bytes, lag_octets_max: usize) {
         if lock(&self.overlay).octets < lag_octets_max / 2 {
@@ -168,14 +189,7 @@ impl Ledger {
         overlay.generation += 1;
         let generation = overlay.generation;
         for (key, value) in &changes {
-            let octets = octets_of(key, value.as_ref());
-            overlay.octets += octets;
-            let old = overlay
-                .changes
-                .insert(key.clone(), (generation, value.clone()));
-            if let Some((_, old)) = old {
-                overlay.octets -= octets_of(key, old.as_ref());
-            }
+            overlay.insert(key.clone(), value.clone());
         }
         overlay.queue.push_back(Pending {
             generation,

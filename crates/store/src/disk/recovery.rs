@@ -351,7 +351,6 @@ fn remember(core: &Core, census: Census, persisted: u64) -> io::Result<()> {
             census,
         });
         state.dirty = sequence > persisted;
-        state.persisted = persisted;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(crate) enum Room {
 const RESERVE: &str = "reserve";
 /// The room is asked for again after this long, or this much written.
 const CHECK_MILLIS: u64 = 1_000;
-const CHECK_OCTETS: u64 = 4 << 20;
+const CHECK_OCTETS_MAX: u64 = 4 << 20;
 
 /// Watches the room.
 #[derive(Debug, Default)]
@@ -52,7 +52,8 @@ impl RoomWatch {
         let due = self
             .checked
             .is_none_or(|checked| now >= checked + CHECK_MILLIS);
-        if due || *since_octets >= CHECK_OCTETS {
+        let often = (core.options.lowest_octets / 8).min(CHECK_OCTETS_MAX);
+        if due || *since_octets >= often {
             *since_octets = 0;
             self.refused = false;
             self.check(core, now);

@@ -2,12 +2,17 @@
 
 use super::*;
 use crate::conformance::{self, Engine};
-use crate::fault::Machine;
+use crate::fault::{Call, Machine};
 use crate::index::OrderedIndex;
-use crate::{Answer, Store};
+use crate::{
+    Answer, BlobError, Checkpoint, Commit, CommitError, PutError, Section, SectionKey, Sections,
+    Store,
+};
+use bytes::Bytes;
 use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
+use terms::{AccountId, BlobId, ModSeq, Timestamp};
 
 /// A store on a simulated machine, worked by the caller.
 struct Simulated {
@@ -81,4 +86,353 @@ async fn the_engine_conforms_on_real_files() {
     conformance::run(Real::new)
         .await
         .unwrap_or_else(|failures| panic!("{failures}"));
+}
+
+fn commit(number: u64, binds: &[BlobId], releases: &[BlobId]) -> Commit {
+    Commit {
+        id: u128::from(number),
+        first: ModSeq(number),
+        last: ModSeq(number),
+        time: Timestamp(5),
+        binds: binds.to_vec(),
+        releases: releases.to_vec(),
+        due: None,
+        payload: Bytes::from(format!("change {number}")),
+    }
+}
+
+const ACCOUNT: AccountId = AccountId(7);
+
+async fn put(store: &DiskStore, id: u128, octets: &[u8]) -> BlobId {
+    let id = BlobId(id);
+    let mut sink = store.blob_sink(id, None);
+    sink.write(octets).await.unwrap();
+    sink.finish(Bytes::from_static(b"derived")).await.unwrap();
+    id
+}
+
+async fn add(store: &DiskStore, account: AccountId, commit: Commit) -> Result<(), CommitError> {
+    let after = ModSeq(commit.first.0 - 1);
+    store.commit(account, after, commit).await
+}
+
+/// Octets that do not pack.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut chance = crate::fault::Chance::new(seed);
+    let mut octets = Vec::with_capacity(length + 8);
+    while octets.len() < length {
+        octets.extend_from_slice(&chance.number().to_le_bytes());
+    }
+    octets.truncate(length);
+    octets
+}
+
+async fn whole(store: &DiskStore, id: BlobId) -> Result<Bytes, BlobError> {
+    store.blob(id, 0..u64::MAX).await
+}
+
+fn journals(machine: &Machine) -> Vec<String> {
+    let mut names = machine.names();
+    names.retain(|name| name.ends_with(".journal"));
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn one_sync_makes_a_delivery_durable() {
+    let engine = Simulated::new(Options::small());
+    let store = engine.start().unwrap();
+    add(&store, ACCOUNT, commit(1, &[], &[])).await.unwrap();
+    let syncs = |machine: &Machine| {
+        let calls = machine.calls();
+        let synced = |call: &&Call| matches!(call, Call::Sync | Call::SyncDir);
+        calls.iter().filter(synced).count()
+    };
+    let before = syncs(&engine.machine);
+    let blob = put(&store, 1, b"From: a\r\n\r\nbody").await;
+    add(&store, ACCOUNT, commit(2, &[blob], &[])).await.unwrap();
+    assert_eq!(syncs(&engine.machine) - before, 1);
+}
+
+#[tokio::test]
+async fn copying_forward_keeps_what_is_needed_and_frees_the_rest() {
+    let engine = Simulated::new(Options::small());
+    let store = engine.start().unwrap();
+    let other = AccountId(8);
+    let mut blobs = Vec::new();
+    for number in 1..=40u64 {
+        let blob = put(&store, u128::from(number), &noise(number, 9_000)).await;
+        add(&store, ACCOUNT, commit(number, &[blob], &[]))
+            .await
+            .unwrap();
+        blobs.push(blob);
+    }
+    // The other account keeps every tenth.
+    let shared: Vec<_> = blobs.iter().copied().step_by(10).collect();
+    add(&store, other, commit(1, &shared, &[])).await.unwrap();
+    add(&store, ACCOUNT, commit(41, &[], &blobs)).await.unwrap();
+    let root = Section {
+        key: SectionKey::ROOT,
+        number: ModSeq(41),
+        octets: Bytes::from_static(b"root"),
+    };
+    let checkpoint = Checkpoint {
+        number: ModSeq(41),
+        covers: ModSeq(41),
+        sections: vec![root.clone()],
+        removed: Vec::new(),
+    };
+    store.checkpoint(ACCOUNT, checkpoint).await.unwrap();
+    let before = engine.machine.used();
+    assert!(store.clean().unwrap() > 3);
+    assert!(engine.machine.used() < before / 2, "{before}");
+    let check = async |store: &DiskStore| {
+        for (at, blob) in blobs.iter().enumerate() {
+            let read = whole(store, *blob).await;
+            if at % 10 == 0 {
+                assert_eq!(read.unwrap(), noise(at as u64 + 1, 9_000));
+            } else if let Ok(octets) = read {
+                // What the current segment holds has not gone yet.
+                assert_eq!(octets, noise(at as u64 + 1, 9_000));
+            }
+        }
+        let loaded = store.load(ACCOUNT, Sections::All).await.unwrap();
+        assert_eq!(loaded.sections, std::slice::from_ref(&root));
+        assert_eq!((loaded.head, loaded.damaged), (ModSeq(41), false));
+        let verified = store.verify(&|_| {}).await.unwrap();
+        assert_eq!(verified.notes, Vec::<String>::new());
+    };
+    check(&store).await;
+    store.close().await;
+    drop(store);
+    // The same without the index, and without anything that it alone knew.
+    let rebuilt = Simulated {
+        index: OrderedIndex::new(),
+        ..engine
+    };
+    let store = rebuilt.start().unwrap();
+    check(&store).await;
+    // Who released them has nothing to say about what the other keeps.
+    add(&store, other, commit(2, &[], &shared)).await.unwrap();
+    let segments = journals(&rebuilt.machine).len();
+    store.close().await;
+    drop(store);
+    let store = rebuilt.start().unwrap();
+    assert!(store.clean().unwrap() > 0);
+    assert!(journals(&rebuilt.machine).len() <= segments);
+    assert_eq!(
+        whole(&store, shared[0]).await,
+        Err(BlobError::Missing(shared[0]))
+    );
+    let refused = add(&store, other, commit(3, &[shared[0]], &[])).await;
+    assert!(matches!(refused, Err(CommitError::Refused(_))));
+}
+
+#[tokio::test]
+async fn a_damaged_commit_is_taken_from_elsewhere_or_stops_its_account_alone() {
+    let engine = Simulated::new(Options::small());
+    let store = engine.start().unwrap();
+    for number in 1..=5 {
+        add(&store, ACCOUNT, commit(number, &[], &[]))
+            .await
+            .unwrap();
+        add(&store, AccountId(8), commit(number, &[], &[]))
+            .await
+            .unwrap();
+    }
+    store.close().await;
+    drop(store);
+    let name = journals(&engine.machine)[0].clone();
+    let octets = engine.machine.file(&name).unwrap();
+    let found = octets.windows(8).enumerate();
+    let places: Vec<_> = found
+        .filter(|(_, eight)| eight == b"change 3")
+        .map(|(at, _)| at)
+        .collect();
+    // Once for each account, and both once more in the footer.
+    assert_eq!(places.len(), 4);
+    engine.machine.flip(&name, places[0], 1);
+    // The index has a copy; the footer has one too.
+    for index in [engine.index.clone(), OrderedIndex::new()] {
+        let index = Arc::new(index);
+        let store = DiskStore::open(Options::small(), engine.machine.process(), index).unwrap();
+        let loaded = store.load(ACCOUNT, Sections::All).await.unwrap();
+        assert!(!loaded.damaged);
+        assert_eq!(loaded.commits.len(), 5);
+    }
+    engine.machine.flip(&name, places[2], 1);
+    let engine = Simulated {
+        index: OrderedIndex::new(),
+        ..engine
+    };
+    let store = engine.start().unwrap();
+    let loaded = store.load(ACCOUNT, Sections::All).await.unwrap();
+    assert!(loaded.damaged);
+    assert_eq!(loaded.head, ModSeq(5));
+    assert_eq!(loaded.commits.len(), 2);
+    let refused = add(&store, ACCOUNT, commit(6, &[], &[])).await;
+    assert_eq!(refused, Err(CommitError::Damaged));
+    add(&store, AccountId(8), commit(6, &[], &[]))
+        .await
+        .unwrap();
+    let verified = store.verify(&|_| {}).await.unwrap();
+    assert_eq!(verified.damaged_accounts, [ACCOUNT]);
+    assert_eq!(store.repair(ACCOUNT).await.unwrap(), ModSeq(5));
+    let epoch = Commit {
+        first: ModSeq(1 << 32),
+        last: ModSeq(1 << 32),
+        ..commit(6, &[], &[])
+    };
+    store
+        .commit(ACCOUNT, ModSeq(5), epoch.clone())
+        .await
+        .unwrap();
+    for fresh in [false, true] {
+        let loaded = store.load(ACCOUNT, Sections::All).await.unwrap();
+        assert!(!loaded.damaged, "{fresh}");
+        assert_eq!(loaded.head, epoch.last);
+        assert_eq!(loaded.commits.len(), 3);
+    }
+    drop(store);
+    let engine = Simulated {
+        index: OrderedIndex::new(),
+        ..engine
+    };
+    let store = engine.start().unwrap();
+    let loaded = store.load(ACCOUNT, Sections::All).await.unwrap();
+    assert_eq!((loaded.damaged, loaded.commits.len()), (false, 3));
+}
+
+#[tokio::test]
+async fn a_damaged_blob_fails_alone() {
+    let engine = Simulated::new(Options::small());
+    let store = engine.start().unwrap();
+    let body = noise(3, 6_000);
+    let bad = put(&store, 1, &body).await;
+    let good = put(&store, 2, &noise(4, 6_000)).await;
+    add(&store, ACCOUNT, commit(1, &[bad, good], &[]))
+        .await
+        .unwrap();
+    add(&store, ACCOUNT, commit(2, &[], &[])).await.unwrap();
+    let name = journals(&engine.machine)[0].clone();
+    let octets = engine.machine.file(&name).unwrap();
+    let at = octets
+        .windows(16)
+        .position(|some| some == &body[100..116])
+        .unwrap();
+    engine.machine.flip(&name, at, 0x10);
+    for index in [engine.index.clone(), OrderedIndex::new()] {
+        let store =
+            DiskStore::open(Options::small(), engine.machine.process(), Arc::new(index)).unwrap();
+        assert_eq!(whole(&store, bad).await, Err(BlobError::Damaged(bad)));
+        assert_eq!(whole(&store, good).await.unwrap(), noise(4, 6_000));
+        let verified = store.verify(&|_| {}).await.unwrap();
+        assert_eq!(verified.damaged_blobs, [bad]);
+        assert!(verified.damaged_accounts.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_mail_first_and_lets_releases_pass() {
+    let options = Options {
+        low_octets: 100 << 10,
+        lowest_octets: 50 << 10,
+        reserve_octets: 64 << 10,
+        ..Options::small()
+    };
+    let engine = Simulated::new(options);
+    engine.machine.set_capacity(600 << 10);
+    let store = engine.start().unwrap();
+    let mut blobs = Vec::new();
+    let mut number = 0;
+    loop {
+        let id = BlobId(u128::from(number) + 1);
+        let mut sink = store.blob_sink(id, None);
+        let taken = match sink.write(&noise(number, 5_000)).await {
+            Ok(()) => sink.finish(Bytes::new()).await,
+            Err(error) => Err(error),
+        };
+        if taken.is_err() {
+            assert_eq!(taken, Err(PutError::Full));
+            break;
+        }
+        match add(&store, ACCOUNT, commit(number + 1, &[id], &[])).await {
+            Ok(()) => blobs.push(id),
+            Err(error) => {
+                assert_eq!(error, CommitError::Full);
+                break;
+            }
+        }
+        number += 1;
+        store.step(number * 2_000);
+    }
+    assert!(blobs.len() > 20, "{}", blobs.len());
+    // What brings no blobs passes, and what frees room at any time.
+    let long = Commit {
+        payload: noise(1, 4_000).into(),
+        ..commit(number + 1, &[], &[])
+    };
+    add(&store, ACCOUNT, long).await.unwrap();
+    add(&store, ACCOUNT, commit(number + 2, &[], &blobs))
+        .await
+        .unwrap();
+    assert!(store.clean().unwrap() > 0);
+    for blob in blobs {
+        let _ = whole(&store, blob).await;
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn long_blobs_go_in_parts_and_come_back_in_ranges() {
+    let engine = Simulated::new(Options::small());
+    let store = engine.start().unwrap();
+    let mut body = b"From: a\r\nSubject: b\r\n\r\n".to_vec();
+    body.extend_from_slice(&noise(1, 300_000));
+    let blob = BlobId(1);
+    let mut sink = store.blob_sink(blob, None);
+    for piece in body.chunks(777) {
+        sink.write(piece).await.unwrap();
+    }
+    sink.finish(Bytes::from_static(b"derived")).await.unwrap();
+    let check = async |store: &DiskStore| {
+        assert_eq!(whole(store, blob).await.unwrap(), body);
+        for start in (0..body.len()).step_by(12_345) {
+            let end = (start + 20_001).min(body.len());
+            let read = store.blob(blob, start as u64..end as u64).await.unwrap();
+            assert_eq!(read, body[start..end]);
+        }
+        let derived = store.derived(&[blob, BlobId(9)]).await.unwrap();
+        assert_eq!(derived, [Some(Bytes::from_static(b"derived")), None]);
+    };
+    check(&store).await;
+    add(&store, ACCOUNT, commit(1, &[blob], &[])).await.unwrap();
+    check(&store).await;
+    drop(store);
+    let store = engine.start().unwrap();
+    check(&store).await;
+}
+
+#[tokio::test]
+async fn a_lost_key_is_found_in_the_journal() {
+    let engine = Simulated::new(Options::small());
+    let store = engine.start().unwrap();
+    let blob = put(&store, 1, b"body").await;
+    for number in 1..=3 {
+        add(&store, ACCOUNT, commit(number, &[blob], &[]))
+            .await
+            .unwrap();
+    }
+    store.close().await;
+    drop(store);
+    for tag in [b'A', b'B', b'C'] {
+        engine
+            .index
+            .scramble(|_, key, value| (key[0] != tag).then(|| Bytes::copy_from_slice(value)));
+        let store = engine.start().unwrap();
+        assert_eq!(whole(&store, blob).await.unwrap(), b"body"[..]);
+        let loaded = store.load(ACCOUNT, Sections::All).await.unwrap();
+        assert_eq!((loaded.commits.len(), loaded.damaged), (3, false));
+        store.close().await;
+    }
 }
