@@ -69,7 +69,7 @@ enum Fate {
     /// It has been answered.
     Answered,
     /// It waits for the next group.
-    Waits(Request),
+    Waits(Box<Request>),
 }
 
 pub(crate) struct Gatherer<'a> {
@@ -89,6 +89,10 @@ fn answer(reply: Reply, answer: Answered) -> Fate {
     Fate::Answered
 }
 
+fn waits(request: Request) -> Fate {
+    Fate::Waits(Box::new(request))
+}
+
 impl Gatherer<'_> {
     /// Goes through what is waiting and leaves there what has to wait on.
     pub(crate) fn gather(&mut self, waiting: &mut VecDeque<Request>) {
@@ -99,7 +103,7 @@ impl Gatherer<'_> {
                 break;
             }
             if let Fate::Waits(request) = self.consider(request) {
-                later.push_back(request);
+                later.push_back(*request);
             }
         }
         later.append(waiting);
@@ -165,7 +169,7 @@ impl Gatherer<'_> {
     fn commit(&mut self, commit: CommitRecord, record: Record, reply: Reply) -> Fate {
         let account = commit.account;
         if !self.group.touched.insert(account) {
-            return Fate::Waits(Request::Commit {
+            return waits(Request::Commit {
                 commit,
                 record,
                 reply,
@@ -180,7 +184,7 @@ impl Gatherer<'_> {
         };
         for blob in missing {
             if self.is_full_for(blob.payload.len()) {
-                return Fate::Waits(Request::Commit {
+                return waits(Request::Commit {
                     commit,
                     record,
                     reply,
@@ -190,7 +194,7 @@ impl Gatherer<'_> {
             self.group.push(blob);
         }
         if self.is_full_for(record.payload.len()) {
-            return Fate::Waits(Request::Commit {
+            return waits(Request::Commit {
                 commit,
                 record,
                 reply,
@@ -275,7 +279,7 @@ impl Gatherer<'_> {
             return answer(reply, Err(CommitError::Full));
         }
         if self.is_full_for(record.payload.len()) {
-            return Fate::Waits(Request::Put { record, reply });
+            return waits(Request::Put { record, reply });
         }
         let id = BlobId(record.entry.id);
         let written = record.entry.kind == Kind::Blob
@@ -305,7 +309,7 @@ impl Gatherer<'_> {
                 return answer(reply, Err(error));
             }
             Ok(_) => {
-                return Fate::Waits(Request::Checkpoint {
+                return waits(Request::Checkpoint {
                     account,
                     checkpoint,
                     written,
@@ -317,7 +321,7 @@ impl Gatherer<'_> {
         *self.serial = (*self.serial).max(serial_min);
         while let Some(section) = checkpoint.sections.get(written.len()) {
             if self.is_full_for(section.octets.len()) {
-                return Fate::Waits(Request::Checkpoint {
+                return waits(Request::Checkpoint {
                     account,
                     checkpoint,
                     written,
@@ -399,7 +403,7 @@ impl Gatherer<'_> {
 
     fn remove(&mut self, account: AccountId, reply: Reply) -> Fate {
         if self.group.folding.contains(&account) || !self.group.touched.insert(account) {
-            return Fate::Waits(Request::Remove { account, reply });
+            return waits(Request::Remove { account, reply });
         }
         match self.account(account) {
             Err(error) => answer(reply, Err(error)),
@@ -418,7 +422,7 @@ impl Gatherer<'_> {
 
     fn mend(&mut self, account: AccountId, mend: Mend, reply: Reply) -> Fate {
         if !self.group.touched.insert(account) {
-            return Fate::Waits(Request::Mend {
+            return waits(Request::Mend {
                 account,
                 mend,
                 reply,
@@ -439,7 +443,7 @@ impl Gatherer<'_> {
             Err(error) => return answer(reply, Err(CommitError::Failed(error.to_string()))),
         };
         if !self.group.doomed.is_empty() {
-            return Fate::Waits(Request::Retire {
+            return waits(Request::Retire {
                 segment,
                 doomed,
                 reply,

@@ -367,10 +367,9 @@ impl Journal {
             self.writer.append(&[]).map(drop)?;
             self.sync(core)
         });
-        match sealed {
-            Err(error @ WriteError::Poisoned(_)) => self.fail_held(core, now, error),
-            // A seal that could not be written proves nothing, that is all.
-            Err(_) | Ok(()) => {}
+        // A seal that could not be written proves nothing, that is all.
+        if let Err(error @ WriteError::Poisoned(_)) = sealed {
+            self.fail_held(core, now, error);
         }
         let mut blobs = lock(&core.blobs);
         let old = now.saturating_sub(UNBOUND_MILLIS);

@@ -105,10 +105,13 @@ pub(crate) fn read_header(file: &dyn DiskFile) -> io::Result<Option<SegmentHeade
     Ok(None)
 }
 
+/// Each with when it was last used, and now.
+type OpenFiles = (HashMap<u64, (Arc<dyn DiskFile>, u64)>, u64);
+
 /// Files that are open for reading, so many at most.
 pub(crate) struct Handles {
     disk: Arc<dyn Disk>,
-    open: Mutex<(HashMap<u64, (Arc<dyn DiskFile>, u64)>, u64)>,
+    open: Mutex<OpenFiles>,
     count_max: usize,
 }
 
