@@ -186,11 +186,15 @@ impl Account {
         mut ask: impl FnMut(&State) -> Result<T, Refusal>,
     ) -> Result<(Arc<State>, T), ReadError> {
         let mut state = self.snapshot();
+        // All together: one that was loaded alone may go again before the next
+        // comes.
+        let mut needed = Vec::new();
         for _ in 0..Self::LOADS_MAX {
             match ask(&state) {
                 Ok(answer) => return Ok((state, answer)),
                 Err(Refusal::Needed(part)) => {
-                    let loaded = self.with(vec![part]).await;
+                    needed.push(part);
+                    let loaded = self.with(needed.clone()).await;
                     state = loaded.map_err(|_| ReadError::Unavailable)?;
                 }
                 Err(refusal) => return Err(ReadError::Refused(refusal)),

@@ -57,9 +57,12 @@ async fn fold<M: Machine>(live: &Arc<Live<M>>) -> bool {
         Err(_) => return false,
     }
     let mut folded = state.fold();
+    // All together: one that was loaded alone may go again before the next comes.
+    let mut needed = Vec::new();
     for _ in 0..LOADS_MAX {
         let Err(parts) = folded else { break };
-        match handle.with(parts).await {
+        needed.extend(parts);
+        match handle.with(needed.clone()).await {
             Ok(loaded) => state = loaded,
             Err(Unavailable) => return false,
         }

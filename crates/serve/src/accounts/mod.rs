@@ -14,6 +14,8 @@ mod registry;
 pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod two_nodes;
 mod writer;
 
 pub use account::{Account, AccountMarks, Accounts, OpenError, ReadError};
