@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use terms::MailboxId;
 
 /// From everything that the store has.
-fn whole(house: &House) -> State {
+pub(crate) fn whole(house: &House) -> State {
     State::load(ACCOUNT, Scope::All, &house.stored(None)).unwrap()
 }
 

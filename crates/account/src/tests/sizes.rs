@@ -185,3 +185,40 @@ fn a_mailbox_of_a_million_keywords_stays_within_its_sections() {
     house.attach_all();
     assert_eq!(house.state.digest().unwrap(), digest);
 }
+
+/// Chunks are joined when rows come and when they go: what is written then is all
+/// there is.
+#[test]
+fn joined_chunks_are_written() {
+    let mut house = filled(1_500);
+    house.fold(FoldKind::All);
+    for round in 0..400u32 {
+        let command = Command::Append {
+            mailbox: MailboxId::INBOX.into(),
+            create: false,
+            messages: vec![NewMessage::new(house.blob(), 100)],
+            source: Source::Delivery,
+        };
+        house.run(&command).unwrap();
+        if round % 50 == 49 {
+            house.fold(FoldKind::All);
+            assert_eq!(super::replay::whole(&house).digest(), house.state.digest());
+        }
+    }
+    assert_eq!(table(&house).chunks().len(), 3);
+    for first in (1..1_900).step_by(300) {
+        let uid = |value| Uid::new(value).unwrap();
+        let expunge = Command::Expunge {
+            mailbox: MailboxId::INBOX,
+            which: Which::Uids(UidSet::range(uid(first), uid(first + 280))),
+            deleted_only: false,
+            cause: Cause::Expunge,
+        };
+        house.run(&expunge).unwrap();
+        house.fold(FoldKind::All);
+        let loaded = super::replay::whole(&house);
+        assert_eq!(loaded.digest(), house.state.digest());
+        house.state = loaded;
+    }
+    super::model::check(&house);
+}
