@@ -37,7 +37,7 @@ impl LogPart {
 }
 
 impl ExpungeLog {
-    /// Entries beyond which [`crate::Command::TrimExpungeLog`] takes the oldest.
+    /// Entries that are kept at the least; a tenth beyond, the oldest are forgotten.
     pub const ENTRIES_MAX: usize = 100_000;
 
     /// A log that knows nothing of what was before `floor`.

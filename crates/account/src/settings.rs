@@ -61,13 +61,15 @@ impl HoldSettings {
     /// The clock's time plus the span, the earliest moment at which the hold
     /// expunges what was collected at `start`; `None` under `Forever`.
     pub fn due(&self, start: Timestamp) -> Option<Timestamp> {
-        let seconds = match self.hold {
-            Hold::Remove => match self.collect {
-                Collect::Dele => 0,
-                Collect::Retr => self.at_least_seconds,
-            },
+        let span = match self.hold {
+            Hold::Remove => 0,
             Hold::Span(seconds) => seconds,
             Hold::Forever => return None,
+        };
+        // What was only read stays for at least so long.
+        let seconds = match self.collect {
+            Collect::Dele => span,
+            Collect::Retr => span.max(self.at_least_seconds),
         };
         Some(
             start

@@ -88,6 +88,13 @@ pub(super) fn collect(
     if device.revoked.is_some() {
         return Err(Refusal::NoSuchDevice);
     }
+    // A RETR counts from the moment on at which it is made to count.
+    if how == Collect::Retr && state.hold().collect == Collect::Dele {
+        return Ok(Decision::nothing(Outcome::Collected {
+            collected: 0,
+            expunged: UidSet::new(),
+        }));
+    }
     let table = state.table(MailboxId::INBOX)?;
     let emails: EmailSet = messages.iter().map(|message| message.0).collect();
     let new = not_yet(device, how, &emails);
@@ -113,8 +120,7 @@ pub(super) fn collect(
         };
         draft.push_on(&mut after, change);
     }
-    let counts = how == Collect::Dele || state.hold().collect == Collect::Retr;
-    let reached = if device.may_not_delete || !counts {
+    let reached = if device.may_not_delete {
         Vec::new()
     } else {
         rows_of_emails(&after, table, messages)

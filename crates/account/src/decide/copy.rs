@@ -1,5 +1,6 @@
 //! COPY and MOVE. RFC 9051 §6.4.7, §6.4.8.
 
+use super::expunge::trim_log;
 use super::{Draft, KeywordPlaces, Tally, append, collect, mailbox, next_uids, runs};
 use crate::Used;
 use crate::changes::{Change, Placed, Sums, Taken};
@@ -74,6 +75,7 @@ pub(super) fn move_rows(
         _ => Outcome::Done,
     };
     draft.push(change);
+    trim_log(&mut draft, state.table(from)?, from);
     Ok(draft.decision(outcome))
 }
 

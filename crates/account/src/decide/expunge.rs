@@ -4,10 +4,12 @@ use super::store::from_on;
 use super::{Draft, Tally, mailbox, runs};
 use crate::changes::{Change, Sums, Taken};
 use crate::command::{COMMIT_ROWS_MAX, Which};
+use crate::expunge_log::ExpungeLog;
 use crate::expunged::Cause;
 use crate::outcome::{Decision, Outcome, Refusal, Rest};
 use crate::rows::{Row, Rows};
 use crate::state::State;
+use crate::table::Table;
 use std::collections::BTreeMap;
 use terms::{MailboxId, SystemFlag, Timestamp, Uid, UidSet};
 
@@ -50,9 +52,22 @@ pub(super) fn expunge(
     let mut draft = Draft::new(state);
     let uids = taken.iter().map(|row| row.uid).collect();
     let number = Some(draft.push(change));
+    trim_log(&mut draft, table, id);
     Ok(draft
         .decision(Outcome::Expunged { number, uids })
         .with_rest(rest))
+}
+
+/// Forgets the oldest expunges of a mailbox where there are more than is kept, a
+/// tenth of them at a time.
+pub(super) fn trim_log(draft: &mut Draft, table: &Table, mailbox: MailboxId) {
+    let log = table.expunge_log();
+    let most = ExpungeLog::ENTRIES_MAX;
+    if log.len() > most + most / 10
+        && let Some((floor, _)) = log.entries().nth(log.len() - most)
+    {
+        draft.push(Change::LogTrimmed { mailbox, floor });
+    }
 }
 
 /// The change that takes these rows, ascending, out of a mailbox; `None` if there

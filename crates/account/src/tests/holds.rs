@@ -379,3 +379,37 @@ fn a_shorter_hold_waits_a_day() {
     house.run(&Command::Sweep).unwrap();
     assert_eq!(house.messages(), 0);
 }
+
+#[test]
+fn what_was_only_read_stays_for_at_least_a_day() {
+    let mut house = House::with_hold(hold(Hold::Remove));
+    house.deliver(100).unwrap();
+    // It does not count yet, and will not have counted.
+    house.collect(DeviceId::DEFAULT, Collect::Retr);
+    assert!(
+        house
+            .state
+            .device(DeviceId::DEFAULT)
+            .unwrap()
+            .read
+            .is_empty()
+    );
+    let mut house = House::with_hold(HoldSettings {
+        collect: Collect::Retr,
+        ..hold(Hold::Remove)
+    });
+    house.deliver(100).unwrap();
+    house.deliver(100).unwrap();
+    assert!(house.collect(DeviceId::DEFAULT, Collect::Retr).is_empty());
+    // It is still listed.
+    assert_eq!(house.maildrop(DeviceId::DEFAULT).len(), 2);
+    house.later(DAY - 1);
+    house.run(&Command::Sweep).unwrap();
+    assert_eq!(house.messages(), 2);
+    house.later(1);
+    house.run(&Command::Sweep).unwrap();
+    assert_eq!(house.messages(), 0);
+    // DELE takes it at once.
+    house.deliver(100).unwrap();
+    assert_eq!(house.collect(DeviceId::DEFAULT, Collect::Dele).count(), 1);
+}

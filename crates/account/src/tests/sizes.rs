@@ -203,6 +203,7 @@ fn joined_chunks_are_written() {
         if round % 50 == 49 {
             house.fold(FoldKind::All);
             assert_eq!(super::replay::whole(&house).digest(), house.state.digest());
+            super::model::check(&house);
         }
     }
     assert_eq!(table(&house).chunks().len(), 3);
@@ -215,10 +216,45 @@ fn joined_chunks_are_written() {
             cause: Cause::Expunge,
         };
         house.run(&expunge).unwrap();
+        super::model::check(&house);
         house.fold(FoldKind::All);
         let loaded = super::replay::whole(&house);
         assert_eq!(loaded.digest(), house.state.digest());
         house.state = loaded;
     }
-    super::model::check(&house);
+}
+
+#[test]
+fn the_log_of_expunges_is_bounded() {
+    use crate::{ExpungeLog, View};
+    let mut house = filled(100_000);
+    let mut view = View::open(&house.state, MailboxId::INBOX, None).unwrap();
+    // As if so many had been expunged one by one.
+    let mut state = house.state.clone();
+    let slot = state.slots.get_mut(&MailboxId::INBOX).unwrap();
+    let crate::state::Slot::Loaded(filled) = slot else {
+        panic!("not loaded");
+    };
+    for number in 0..ExpungeLog::ENTRIES_MAX + ExpungeLog::ENTRIES_MAX / 10 {
+        let number = terms::ModSeq(1 + number as u64 / 16_000);
+        let gone = UidSet::single(Uid::MAX);
+        Arc::make_mut(filled).log.push(number, &gone);
+    }
+    house.state = state;
+    for uid in 1..=3 {
+        let expunge = Command::Expunge {
+            mailbox: MailboxId::INBOX,
+            which: Which::Uids(UidSet::single(Uid::new(uid).unwrap())),
+            deleted_only: false,
+            cause: Cause::Expunge,
+        };
+        house.run(&expunge).unwrap();
+    }
+    let table = table(&house);
+    assert!(table.expunge_log().len() <= ExpungeLog::ENTRIES_MAX + 3);
+    assert!(table.expunge_log().floor() > terms::ModSeq::ZERO);
+    // One who comes from below the floor is told what is missing.
+    assert_eq!(table.expunged_since(terms::ModSeq::ZERO), None);
+    let told = view.advance(&house.state, true, None).unwrap();
+    assert_eq!(told.vanished.to_string(), "1:3");
 }
