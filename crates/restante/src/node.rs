@@ -117,7 +117,10 @@ impl Opened {
                 let lmtp = Lmtp {
                     hostname,
                     directory,
-                    nul: Nul::default(),
+                    nul: match config.nul {
+                        crate::config::Nul::Replace => Nul::Replace,
+                        crate::config::Nul::Refuse => Nul::Refuse,
+                    },
                 };
                 Arc::new(move |stream| Box::pin(serve::lmtp::run(stream, lmtp.clone())))
             }

@@ -12,7 +12,7 @@ mod value;
 
 pub use check::ConfigError;
 pub use example::example;
-pub use value::{Address, LogFormat, LogLevel, Mode, Octets, Protocol, Span};
+pub use value::{Address, LogFormat, LogLevel, Mode, Nul, Octets, Protocol, Span};
 
 use std::path::{Path, PathBuf};
 use table::table;
@@ -39,6 +39,10 @@ table! {
         /// What stands between a name and a detail in an address, as in
         /// `anna+lists@example.org`, which is delivered to `anna@example.org`.
         Default separator "separator": Separator = Separator('+'), r#""+""#;
+
+        /// What is done with NULs in a message that LMTP brings, as no protocol
+        /// could carry them on: `replace` (by 0x80) or `refuse`.
+        Default nul "nul": Nul = Nul::Replace, r#""replace""#;
 
         /// The user, by name, that the server becomes once its sockets are open,
         /// where it was started as root.

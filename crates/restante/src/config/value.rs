@@ -262,6 +262,16 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
+/// What is done with NULs in a message that comes in: the store holds none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Nul {
+    /// They become 0x80.
+    Replace,
+    /// The message is refused.
+    Refuse,
+}
+
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
