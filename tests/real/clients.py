@@ -14,6 +14,7 @@ import mailbox
 import os
 import poplib
 import re
+import shutil
 import smtplib
 import subprocess
 import sys
@@ -326,6 +327,13 @@ def getmail(mail):
     local = maildir(mail.folder / "local")
     home = mail.folder / "getmail"
     home.mkdir()
+    as_user = ""
+    if os.geteuid() == 0:
+        # getmail does not deliver as root: it becomes the one who owns the Maildir.
+        as_user = "user = nobody"
+        mail.folder.chmod(0o711)
+        for folder in (local, *local.iterdir()):
+            shutil.chown(folder, "nobody")
 
     def fetch(kind, port, delete, state):
         (home / state).mkdir(exist_ok=True)
@@ -339,6 +347,7 @@ password = {PASSWORD}
 [destination]
 type = Maildir
 path = {local}/
+{as_user}
 [options]
 delete = {delete}
 read_all = false
@@ -352,8 +361,13 @@ received = false
     fetch("SimplePOP3SSLRetriever", mail.ports["pop3s"], "false", "pop")
     equal(subjects_in(local), all_subjects(5))
     mail.deliver(USER, sample(6))
-    fetch("SimplePOP3Retriever", mail.ports["pop3"], "true", "pop")
+    fetch("SimplePOP3SSLRetriever", mail.ports["pop3s"], "true", "pop")
     equal(subjects_in(local), all_subjects(6))
+    equal(left_on_server(mail), 0)
+    # Another port is another state to getmail.
+    mail.deliver(USER, sample(7))
+    fetch("SimplePOP3Retriever", mail.ports["pop3"], "true", "pop")
+    equal(subjects_in(local), all_subjects(7))
     equal(left_on_server(mail), 0)
 
 
@@ -402,9 +416,9 @@ def fetchmail(mail):
     script.chmod(0o755)
     config = mail.folder / "fetchmailrc"
 
-    def fetch(protocol, port, options, codes=(0,)):
+    def fetch(protocol, port, options, codes=(0,), server_options=""):
         config.write_text(
-            f'poll localhost protocol {protocol} port {port}\n'
+            f'poll localhost protocol {protocol} port {port} {server_options}\n'
             f'  user "{USER}" password "{PASSWORD}" {options} sslproto "" mda "{script}"\n'
         )
         config.chmod(0o600)
@@ -413,10 +427,11 @@ def fetchmail(mail):
         assert done.returncode in codes, (done.returncode, done.stdout, done.stderr)
         return len(list(local.iterdir()))
 
-    equal(fetch("pop3", mail.ports["pop3"], "keep uidl"), 5)
-    equal(fetch("pop3", mail.ports["pop3"], "keep uidl", (1,)), 5)
+    by_uidl = {"server_options": "uidl"}
+    equal(fetch("pop3", mail.ports["pop3"], "keep", **by_uidl), 5)
+    equal(fetch("pop3", mail.ports["pop3"], "keep", (1,), **by_uidl), 5)
     mail.deliver(USER, sample(6))
-    equal(fetch("pop3", mail.ports["pop3"], "keep uidl"), 6)
+    equal(fetch("pop3", mail.ports["pop3"], "keep", **by_uidl), 6)
     equal(left_on_server(mail), 6)
     equal(fetch("imap", mail.ports["imap"], "keep fetchall"), 12)
     equal(fetch("pop3", mail.ports["pop3"], "nokeep fetchall"), 18)
@@ -470,6 +485,8 @@ set delete = yes
 set move = no
 set mark_old = no
 set sort = date
+set mail_check = 1
+set timeout = 1
 """)
     terminal = Terminal(
         mail.folder,
