@@ -256,7 +256,8 @@ impl State {
         if self.is_loaded(part) {
             return Ok(());
         }
-        if stored.covers > self.head() {
+        // Only the last fold that this state knows of says which sections there are.
+        if stored.covers != self.folding.covers {
             return Err(LoadError::Stale);
         }
         let commits = self.commits_until_head(stored)?;

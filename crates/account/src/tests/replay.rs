@@ -184,3 +184,31 @@ fn a_missing_section_or_commit_is_noticed() {
     let loaded = State::load(ACCOUNT, Scope::All, &stored).unwrap();
     assert_eq!(loaded.digest(), house.state.digest());
 }
+
+#[test]
+fn a_part_from_a_later_fold_is_not_taken() {
+    use crate::{Command, LoadError, NewMessage, Source};
+    let mut house = House::new();
+    let deliver = |house: &mut House| {
+        let command = Command::Append {
+            mailbox: MailboxId::INBOX.into(),
+            create: false,
+            messages: vec![NewMessage::new(house.blob(), 100)],
+            source: Source::Delivery,
+        };
+        house.run(&command).unwrap();
+    };
+    deliver(&mut house);
+    house.fold(FoldKind::All);
+    let part = Part::Table(MailboxId::INBOX);
+    let mut old = house.state.clone();
+    old.unload(part);
+    deliver(&mut house);
+    old.follow(&house.log.last().unwrap().2).unwrap();
+    // Another writer folds, and this one does not know of it.
+    house.fold(FoldKind::All);
+    let keys = old.keys_of(part);
+    let attached = old.attach(part, &house.stored(Some(&keys)));
+    assert_eq!(attached, Err(LoadError::Stale));
+    assert!(!old.is_loaded(part));
+}
