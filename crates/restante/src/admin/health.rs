@@ -79,7 +79,7 @@ impl Admin {
     }
 
     /// The accounts whose logs have holes.
-    pub(super) async fn damaged(&self) -> Outcome<BTreeSet<AccountId>> {
+    async fn damaged(&self) -> Outcome<BTreeSet<AccountId>> {
         let state = self.directory.snapshot();
         let mut damaged = BTreeSet::new();
         let known = state.accounts(None).map(|(_, record)| record.id);

@@ -137,22 +137,16 @@ impl Admin {
     /// If one cannot be read.
     pub async fn list(&self) -> Outcome<Accounts> {
         let state = self.directory.fresh().await?;
-        let damaged = self.damaged().await?;
         let known: Vec<(String, AccountId)> = state
             .accounts(None)
             .map(|(name, record)| (name.to_owned(), record.id))
             .collect();
         let accounts = futures::stream::iter(known)
             .map(|(name, id)| {
-                let is_damaged = damaged.contains(&id);
                 let accounts = self.directory.accounts().clone();
                 async move {
                     let account = accounts.open(id).await.when(&name)?;
-                    let listed = shown(&name, &account.snapshot(), false);
-                    Outcome::Ok(AccountShown {
-                        damaged: is_damaged,
-                        ..listed
-                    })
+                    Outcome::Ok(shown(&name, &account.snapshot(), false))
                 }
             })
             .buffered(OPENED_AT_ONCE)
@@ -168,7 +162,11 @@ impl Admin {
     pub async fn show(&self, text: &str) -> Outcome<AccountShown> {
         let (name, account) = self.open(text).await?;
         let state = account.fresh().await?;
-        Ok(shown(&name, &state, true))
+        let damaged = self.is_damaged(account.id()).await?;
+        Ok(AccountShown {
+            damaged,
+            ..shown(&name, &state, true)
+        })
     }
 
     /// Sets or takes away a quota.

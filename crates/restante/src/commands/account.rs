@@ -121,18 +121,13 @@ fn list(accounts: &Accounts) -> String {
     if accounts.accounts.is_empty() {
         return "there is no account\n".into();
     }
-    let mut rows = vec![["NAME", "MESSAGES", "SIZE", "QUOTA", ""].map(String::from)];
+    let mut rows = vec![["NAME", "MESSAGES", "SIZE", "QUOTA"].map(String::from)];
     for account in &accounts.accounts {
         rows.push([
             account.name.clone(),
             account.messages.to_string(),
             octets(account.octets),
             quota_text(account.quota),
-            if account.damaged {
-                "damaged: read-only".into()
-            } else {
-                String::new()
-            },
         ]);
     }
     columns(&rows)

@@ -147,7 +147,7 @@ pub struct AccountShown {
     pub quota: Option<u64>,
     /// Its mailboxes; empty in a list.
     pub mailboxes: Vec<MailboxShown>,
-    /// Its log has a hole: read-only until repaired.
+    /// Its log has a hole: read-only until repaired. Not looked at for a list.
     pub damaged: bool,
 }
 
