@@ -105,7 +105,6 @@ def large_fetch(mail):
         session.command(b"COPY 1:%d INBOX" % more)
         count += more
     session.command(b"FETCH 1:* (UID FLAGS)")
-    session.command(b"LOGOUT")
 
     session = Imap(mail.ports["imap"])
     session.link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
