@@ -93,7 +93,8 @@ def kept(mail):
     in front (RFC 5321 4.4)."""
     end = mail.find(b"\r\n\r\n") + 2
     header = mail[:end] if end >= 2 else mail
-    return re.sub(rb"(?mi)^Return-Path[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", b"", header) + mail[len(header):]
+    field = rb"(?mi)^Return-Path[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*"
+    return re.sub(field, b"", header) + mail[len(header):]
 
 
 def name_of(number):

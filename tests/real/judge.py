@@ -134,7 +134,7 @@ def defects(part):
 def reason(parsed):
     """Why this message's structure cannot be judged, or None."""
     found = set(defects(parsed))
-    if "MissingHeaderBodySeparatorDefect" in found or "FirstHeaderLineIsContinuationDefect" in found:
+    if found & {"MissingHeaderBodySeparatorDefect", "FirstHeaderLineIsContinuationDefect"}:
         return "no-separator"
     if found & {"NoBoundaryInMultipartDefect", "StartBoundaryNotFoundDefect"}:
         return "no-boundary"

@@ -2,7 +2,7 @@
 //!
 //! A message is parsed once, at delivery, into a *derived row*: where each of
 //! its parts lies, the octets that mail programs ask for over and over, what is
-//! sorted and threaded by. [`derive`] makes the row, [`Derived`] reads it,
+//! sorted and threaded by. [`derive()`] makes the row, [`Derived`] reads it,
 //! [`locate`] turns a section of FETCH into ranges of the stored octets.
 //!
 //! Messages come as they are stored: lines end in CRLF. Nothing else is taken for
