@@ -84,16 +84,17 @@ impl Admin {
         let mut damaged = BTreeSet::new();
         let known = state.accounts(None).map(|(_, record)| record.id);
         for id in std::iter::once(AccountId::DIRECTORY).chain(known) {
-            if self
-                .store
-                .load(id, Sections::Only(Vec::new()))
-                .await?
-                .damaged
-            {
+            if self.is_damaged(id).await? {
                 damaged.insert(id);
             }
         }
         Ok(damaged)
+    }
+
+    /// Whether an account's log has a hole.
+    pub(super) async fn is_damaged(&self, id: AccountId) -> Outcome<bool> {
+        let loaded = self.store.load(id, Sections::Only(Vec::new())).await?;
+        Ok(loaded.damaged)
     }
 
     /// Makes damaged accounts writable again, with what is left of them.
