@@ -41,3 +41,7 @@ pub(super) const NESTING_MAX: u32 = 32;
 pub(super) const PATH_PARTS_MAX: usize = 100;
 /// Most pairs in an ID. RFC 2971 §3.3.
 pub(super) const ID_PAIRS_MAX: usize = 30;
+/// Most field names in one HEADER.FIELDS.
+pub(super) const HEADER_NAMES_MAX: usize = 1_000;
+/// Most items in one FETCH.
+pub(super) const FETCH_ITEMS_MAX: usize = 1_000;

@@ -43,3 +43,29 @@ pub(super) enum Login {
         clear: bool,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_announced_is_listed_as_whole() {
+        let page = include_str!("../../../../docs/RFCS.md");
+        let open = Login::Open {
+            start_tls: true,
+            clear: true,
+        };
+        let closed = Login::Open {
+            start_tls: false,
+            clear: false,
+        };
+        for name in [open, closed, Login::Done]
+            .into_iter()
+            .flat_map(capabilities)
+        {
+            let quoted = format!("`{name}`");
+            let mut lines = page.lines().filter(|line| line.contains(&quoted));
+            assert!(lines.any(|line| line.contains("Whole")), "{name}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use super::Imap;
 use super::reply::{Reply, Tell};
 use super::selected::Selected;
+use super::session::emit;
 use super::store::parts;
 use super::user::{Done, User};
 use crate::accounts::{Account, Unavailable};
@@ -46,6 +47,11 @@ impl User {
         } else {
             uids
         };
+        if let Some(record) = snapshot.state.mailbox(selected.mailbox())
+            && items.contains(&FetchItem::Flags)
+        {
+            emit(stream, |out| selected.write_new_keywords(out, record));
+        }
         let sets_seen = Fetch::sets_seen(items) && selected.locked().is_none();
         let at_once = if sets_seen { SEEN_MESSAGES } else { usize::MAX };
         let mut readable = true;
@@ -80,7 +86,7 @@ pub(super) struct Snapshot {
     state: Arc<State>,
     table: Option<Arc<Table>>,
     /// Messages that were expunged without the session being told. RFC 2180
-    /// §4.1.2: they can still be read.
+    /// §4.1.1: they can still be read.
     ghosts: UidSet,
 }
 

@@ -2,12 +2,12 @@
 
 use super::capability::{Login, capabilities};
 use super::reply::{Reply, Tell};
-use super::session::{End, Got, Session, Step};
+use super::session::{End, Got, Session, Step, within};
 use super::user::User;
 use crate::auth::{LoginError, Protocol};
 use crate::stream::StreamError;
 use proto::imap::response::{Code, Status};
-use proto::imap::{Limits, Tag};
+use proto::imap::{CommandReader, Limits, Tag};
 use proto::sasl::{self, Claim, Exchange, Failure, Mechanism};
 use tracing::info;
 
@@ -24,7 +24,8 @@ pub(super) async fn start_tls(session: &mut Session, tag: &Tag) -> Step {
         return answer(session, tag, Reply::bad("TLS cannot begin now")).await;
     };
     session.finish(tag, Reply::ok("begin TLS now")).await?;
-    session.reader = proto::imap::CommandReader::new(Limits::BEFORE_LOGIN);
+    let limits = within(&session.stream.node().limits, Limits::BEFORE_LOGIN);
+    session.reader = CommandReader::new(limits);
     session.stream.start_tls(&tls).await?;
     Ok(None)
 }
@@ -127,7 +128,8 @@ async fn verify(session: &mut Session, tag: &Tag, name: &str, password: &[u8]) -
         Ok(login) => {
             info!(protocol = "imap", %peer, user = name, tls = session.stream.tls_summary(), "login");
             session.user = Some(Box::new(User::new(login.name, login.account)));
-            session.reader.set_limits(Limits::LOGGED_IN);
+            let limits = within(&session.stream.node().limits, Limits::LOGGED_IN);
+            session.reader.set_limits(limits);
             let code = Code::Capability(capabilities(session.login_state()));
             answer(session, tag, Reply::ok("logged in").with(code)).await
         }

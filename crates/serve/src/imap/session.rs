@@ -74,9 +74,10 @@ pub(super) enum Got {
 
 impl Session {
     pub(super) fn new(stream: Stream, imap: Imap) -> Self {
+        let limits = within(&stream.node().limits, Limits::BEFORE_LOGIN);
         Self {
             stream,
-            reader: CommandReader::new(Limits::BEFORE_LOGIN),
+            reader: CommandReader::new(limits),
             imap,
             user: None,
             bad_commands: 0,
@@ -141,7 +142,7 @@ impl Session {
         } else {
             // Within a command: the client is slow, or has gone.
             let wait = self.stream.node().limits.write_stall;
-            self.stream.fill_more(wait).await?
+            self.stream.fill_more(wait.min(self.patience())).await?
         };
         Ok(self.ended(filled))
     }
@@ -312,6 +313,16 @@ impl Session {
 
     fn emit(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         emit(&mut self.stream, write);
+    }
+}
+
+/// What may be read in one state, within what the node allows at all.
+pub(super) fn within(node: &crate::limits::Limits, state: Limits) -> Limits {
+    let least = |octets: u32, max: usize| octets.min(u32::try_from(max).unwrap_or(u32::MAX));
+    Limits {
+        line_octets_max: least(state.line_octets_max, node.line_octets_max),
+        literal_octets_max: least(state.literal_octets_max, node.literals_octets_max),
+        ..state
     }
 }
 

@@ -38,7 +38,7 @@ impl User {
                 Err(reply) => return Ok(reply.telling(tell)),
             }
         }
-        // RFC 2180 §4.2: the others are done. By unique identifier, those that are
+        // RFC 2180 §4.2.3: the others are done. By unique identifier, those that are
         // not there are passed over (RFC 3501 §6.4.8).
         if missing && !uid {
             let text = "some of the messages have been expunged";

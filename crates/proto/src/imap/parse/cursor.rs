@@ -140,15 +140,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `"(" rule *(SP rule) ")"`
+    /// `"(" rule *(SP rule) ")"`, of at most `count_max`.
     pub(in crate::imap) fn list_1<T>(
         &mut self,
+        count_max: usize,
         mut rule: impl FnMut(&mut Self) -> Parsed<T>,
     ) -> Parsed<Vec<T>> {
         self.expect(b'(', "a parenthesis")?;
         let mut items = vec![rule(self)?];
         while !self.eat(b')') {
             self.sp()?;
+            if items.len() >= count_max {
+                return self.fail("a shorter list");
+            }
             items.push(rule(self)?);
         }
         Ok(items)

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Parsed};
 use crate::imap::command::CommandBody;
-use crate::imap::limits::PATH_PARTS_MAX;
+use crate::imap::limits::{FETCH_ITEMS_MAX, HEADER_NAMES_MAX, PATH_PARTS_MAX};
 use terms::{BodyPath, FetchItem, Partial, Section, SectionText};
 
 /// RFC 3501 §9, fetch
@@ -11,7 +11,7 @@ pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
     let set = cursor.sequence_set()?;
     cursor.sp()?;
     let asked = if cursor.peek() == Some(b'(') {
-        cursor.list_1(fetch_att)?
+        cursor.list_1(FETCH_ITEMS_MAX, fetch_att)?
     } else {
         match fetch_macro(cursor) {
             Some(items) => items,
@@ -134,7 +134,9 @@ fn section_text(cursor: &mut Cursor<'_>, whole: bool) -> Parsed<SectionText> {
 /// `SP header-list`; RFC 3501 §9, header-list
 fn header_list(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
     cursor.sp()?;
-    cursor.list_1(|cursor| cursor.astring_utf8("a header field's name"))
+    cursor.list_1(HEADER_NAMES_MAX, |cursor| {
+        cursor.astring_utf8("a header field's name")
+    })
 }
 
 /// RFC 3501 §9: `["<" number "." nz-number ">"]`

@@ -209,7 +209,7 @@ fn status(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     let mailbox = one_mailbox(cursor)?;
     cursor.sp()?;
     let mut items = Vec::new();
-    for item in cursor.list_1(status_att)? {
+    for item in cursor.list_1(usize::MAX, status_att)? {
         if !items.contains(&item) {
             items.push(item);
         }

@@ -51,7 +51,9 @@ impl Rule {
         match cursor.peek() {
             Some(b'0'..=b'9' | b'*') => cursor.sequence_set().map(SearchKey::Sequence),
             Some(b'(') => self.nested(cursor, |rule, cursor| {
-                cursor.list_1(|cursor| rule.search_key(cursor)).map(joined)
+                cursor
+                    .list_1(usize::MAX, |cursor| rule.search_key(cursor))
+                    .map(joined)
             }),
             _ => {
                 let at = cursor.position();

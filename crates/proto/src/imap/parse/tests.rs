@@ -555,6 +555,8 @@ fn fetch_items() {
 #[test]
 fn what_no_fetch_can_ask_for() {
     let deep = format!("BODY[{}1]", "1.".repeat(100));
+    let wide = format!("BODY[HEADER.FIELDS (a{})]", " a".repeat(1_000));
+    let long = format!("(UID{})", " UID".repeat(1_000));
     for wrong in [
         "",
         "()",
@@ -587,6 +589,8 @@ fn what_no_fetch_can_ask_for() {
         "NOPE",
         "MODSEQ",
         &deep,
+        &wide,
+        &long,
     ] {
         assert!(parse(&format!("a FETCH 1 {wrong}")).is_err(), "{wrong}");
     }
