@@ -270,23 +270,18 @@ fn records_of(file: &dyn DiskFile, group: &Group, segment: u64) -> io::Result<Ve
 
 /// Brings the index up to date, or builds it anew if it cannot be.
 fn catch_up(core: &Core, rebuild_index: bool) -> io::Result<Census> {
-    let replayed = if rebuild_index {
-        None
-    } else {
-        match replay_tail(core) {
-            Ok(census) => census,
-            Err(error) => {
-                tracing::error!(%error, "the index cannot be used");
-                None
-            }
+    if !rebuild_index {
+        let replayed = replay_tail(core).and_then(|census| {
+            drop_retired(core)?;
+            Ok(census)
+        });
+        match replayed {
+            Ok(Some(census)) => return Ok(census),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the index cannot be used"),
         }
-    };
-    let census = match replayed {
-        Some(census) => census,
-        None => rebuild_all(core)?,
-    };
-    drop_retired(core)?;
-    Ok(census)
+    }
+    rebuild_all(core)
 }
 
 /// Replays what came after the watermark. `None`: the index is not of this
