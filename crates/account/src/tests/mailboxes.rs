@@ -391,3 +391,83 @@ fn an_epoch_lets_nothing_be_told_twice() {
     let state = crate::State::load(super::ACCOUNT, crate::Scope::All, &fresh.stored(None));
     assert_eq!(state.unwrap().digest(), house.state.digest());
 }
+
+#[test]
+fn identifiers_that_do_not_fit_begin_anew() {
+    use crate::{FoldKind, Part, RecentMarks};
+    use std::sync::Arc;
+    let mut house = House::new();
+    house.append("INBOX", &["\\Seen"]);
+    // As if four thousand million messages had come and gone.
+    let root = Arc::make_mut(&mut house.state.root);
+    let inbox = root.mailboxes.get_mut(&MailboxId::INBOX).unwrap();
+    Arc::make_mut(inbox).uid_next = Uid::new(u32::MAX - 1);
+    house.log.clear();
+    house.fold(FoldKind::All);
+    assert_eq!(house.append("INBOX", &["red"]).value(), u32::MAX - 1);
+    assert_eq!(house.append("INBOX", &[]), Uid::MAX);
+    let mut marks = RecentMarks::default();
+    let mut view = View::open(&house.state, MailboxId::INBOX, Some(&mut marks)).unwrap();
+    assert_eq!((view.exists(), view.recent().count()), (3, 3));
+    let full = Command::Append {
+        mailbox: MailboxId::INBOX.into(),
+        create: false,
+        messages: vec![NewMessage::new(house.blob(), 100)],
+        source: Source::Delivery,
+    };
+    assert_eq!(house.run(&full), Err(Refusal::Exhausted));
+
+    let before = house.state.mailbox(MailboxId::INBOX).unwrap().uid_validity;
+    house.run(&Command::Epoch).unwrap();
+    let inbox = house.state.mailbox(MailboxId::INBOX).unwrap();
+    assert!(inbox.uid_validity > before);
+    assert_eq!(inbox.uid_next, Uid::new(4));
+    let flags = house.flags("INBOX");
+    assert!(flags[1].has_keyword(&Keyword::new("red").unwrap()));
+    assert!(view.advance(&house.state, true, None).unwrap().gone);
+    house.run(&full).unwrap();
+    let digest = house.state.digest();
+    assert_eq!(super::replay::whole(&house).digest(), digest);
+    house.state.unload(Part::Table(MailboxId::INBOX));
+    house.attach_all();
+    assert_eq!(house.state.digest(), digest);
+}
+
+#[test]
+fn a_message_is_recent_to_one_session() {
+    let mut house = House::new();
+    let mut marks = crate::RecentMarks::default();
+    house.append("INBOX", &[]);
+    let open = |house: &House, marks: Option<&mut crate::RecentMarks>| {
+        View::open(&house.state, MailboxId::INBOX, marks).unwrap()
+    };
+    // EXAMINE takes none.
+    assert_eq!(open(&house, None).recent().count(), 0);
+    let mut first = open(&house, Some(&mut marks));
+    let mut second = open(&house, Some(&mut marks));
+    assert_eq!((first.recent().count(), second.recent().count()), (1, 0));
+    house.append("INBOX", &[]);
+    let told = second
+        .advance(&house.state, true, Some(&mut marks))
+        .unwrap();
+    assert_eq!((told.exists, told.recent), (Some(2), Some(1)));
+    let told = first.advance(&house.state, true, Some(&mut marks)).unwrap();
+    assert_eq!((told.exists, told.recent), (Some(2), Some(1)));
+    assert_eq!(first.recent().to_string(), "1");
+    assert_eq!(second.recent().to_string(), "2");
+    // The mark is filed with the next change, and holds after a restart.
+    let notes = marks.notes(&house.state);
+    assert_eq!(notes.len(), 1);
+    let create = Command::CreateMailbox {
+        name: name("x"),
+        special_uses: SpecialUses::NONE,
+    };
+    let mut decision = crate::decide(&house.state, &create, house.now).unwrap();
+    decision.changes.note(notes);
+    house.commit(&decision);
+    let state = super::replay::whole(&house);
+    let mut marks = crate::RecentMarks::default();
+    assert!(marks.notes(&state).is_empty());
+    let view = View::open(&state, MailboxId::INBOX, Some(&mut marks)).unwrap();
+    assert_eq!(view.recent().count(), 0);
+}
