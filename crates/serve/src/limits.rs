@@ -29,7 +29,7 @@ pub struct Limits {
     pub accounts_live_max: usize,
     /// An account that nobody asked anything for so long gives up its tables.
     pub table_idle: Duration,
-    /// Longest message, in octets. LMTP 552, IMAP NO [TOOBIG].
+    /// Longest message, in octets. LMTP 552, IMAP NO `[TOOBIG]`.
     pub message_octets_max: u64,
     /// Recipients of one LMTP transaction; more are answered 452.
     pub recipients_max: usize,

@@ -81,11 +81,11 @@ pub enum FetchItem {
     },
     /// RFC822: as BODY[], named so in the answer. RFC 3501 §6.4.5.
     Rfc822,
-    /// RFC822.HEADER: as BODY.PEEK[HEADER]. RFC 3501 §6.4.5.
+    /// RFC822.HEADER: as `BODY.PEEK[HEADER]`. RFC 3501 §6.4.5.
     Rfc822Header,
     /// RFC822.SIZE
     Rfc822Size,
-    /// RFC822.TEXT: as BODY[TEXT]. RFC 3501 §6.4.5.
+    /// RFC822.TEXT: as `BODY[TEXT]`. RFC 3501 §6.4.5.
     Rfc822Text,
     /// SAVEDATE (RFC 8514 §4.2)
     SaveDate,

@@ -246,7 +246,7 @@ impl fmt::Debug for CommandBody {
 pub enum SearchProgram {
     /// The criteria, their texts in UTF-8.
     Keys(SearchKey),
-    /// The CHARSET is none that we know: NO [BADCHARSET].
+    /// The CHARSET is none that we know: NO `[BADCHARSET]`.
     UnknownCharset,
 }
 

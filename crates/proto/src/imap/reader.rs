@@ -32,7 +32,7 @@ pub enum Event<'a> {
         /// What is wrong with it.
         error: SyntaxError,
     },
-    /// A literal is over the limit: NO [TOOBIG].
+    /// A literal is over the limit: NO `[TOOBIG]`.
     TooBig(Tag),
     /// The client sends more than is worth reading: say BYE and close. Nothing
     /// else will come.

@@ -2,7 +2,7 @@
 //!
 //! An [`Exchange`] takes what the client sends, in base64, and says what to do
 //! next. It checks no password: that is the caller's, who alone knows accounts.
-//! A further mechanism is another [`Mechanism`], its state in [`State`] and its
+//! A further mechanism is another [`Mechanism`], its state in `State` and its
 //! result in [`Claim`].
 
 mod base64;

@@ -5,7 +5,7 @@ use store::{Checkpoint, Commit, Loaded, SectionKey, Sections};
 use terms::{AccountId, BlobId, ModSeq, Timestamp};
 
 /// A state that is the sum of the changes in one log. Pure: the writer in
-/// [`super::live`] gives it time and takes its commits to the store.
+/// `live` gives it time and takes its commits to the store.
 ///
 /// A copy is cheap, because what is large in it is shared.
 pub trait Machine: Clone + Send + Sync + 'static {
