@@ -15,7 +15,6 @@ mod script;
 mod world;
 
 use account::{Command, MailboxRef, NewMessage, Source};
-use store::Store as _;
 use terms::{BlobId, MailboxName};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream,
