@@ -118,6 +118,7 @@ struct State {
     calls: Vec<Call>,
     faults: BTreeMap<usize, Fault>,
     syncs_fail: bool,
+    failed: bool,
     capacity: u64,
     chance: Chance,
 }
@@ -174,6 +175,7 @@ impl Machine {
                 calls: Vec::new(),
                 faults: BTreeMap::new(),
                 syncs_fail: false,
+                failed: false,
                 capacity: 1 << 40,
                 chance: Chance::new(seed),
             })),
@@ -195,6 +197,7 @@ impl Machine {
         state.calls.clear();
         state.faults.clear();
         state.syncs_fail = false;
+        state.failed = false;
         Arc::new(Process {
             machine: self.clone(),
             process: state.process,
@@ -232,6 +235,11 @@ impl Machine {
     /// Whether the process has ended.
     pub fn is_dead(&self) -> bool {
         self.state().dead
+    }
+
+    /// Whether a [`Fault::Failure`] has come up in this process.
+    pub fn has_failed(&self) -> bool {
+        self.state().failed
     }
 
     /// From now on the disk holds this many octets.
@@ -312,6 +320,7 @@ impl State {
             None if self.syncs_fail && call == Call::Sync => Some(Fault::Failure),
             fault => fault.copied(),
         };
+        self.failed |= fault == Some(Fault::Failure);
         if fault == Some(Fault::DeathBefore) {
             self.dead = true;
             return Err(gone());
