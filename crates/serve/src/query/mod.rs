@@ -1,4 +1,4 @@
-//! Answers about messages: FETCH, SEARCH and the octets that POP3 sends.
+//! Answers about messages: FETCH, SEARCH, and a message's octets in pieces.
 //!
 //! A question is answered from the cheapest source that can: the rows of the
 //! account's snapshot first, then the derived rows, which are fetched in
@@ -15,7 +15,7 @@ mod section;
 mod tests;
 
 pub use fetch::{Fetch, Fetched};
-pub use octets::{MessageOctets, TopLength};
+pub use octets::MessageOctets;
 pub use search::{Search, Searched};
 
 use account::Row;
