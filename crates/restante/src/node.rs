@@ -5,7 +5,7 @@ use crate::admin::Admin;
 use crate::config::{Config, Protocol};
 use crate::error::{Failure, Outcome, While as _};
 use crate::place::Place;
-use crate::privileges::make_data_directory;
+use crate::privileges::{Servant, make_data_directory};
 use serve::accounts::NameRules;
 use serve::auth::{Auth, Cost};
 use serve::imap::Imap;
@@ -13,6 +13,7 @@ use serve::lmtp::{Lmtp, Nul};
 use serve::pop3::Pop3;
 use serve::{Accounts, Directory, Env, Limits, Node, Tls};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use store::{DiskStore, Options, Store};
@@ -49,7 +50,7 @@ impl Opened {
     /// # Errors
     /// If another process has it, or it cannot be read.
     pub async fn open(place: &Place) -> Result<Self, OpenError> {
-        make_data_directory(&place.data, None)?;
+        own(place)?;
         let node = Node::new(Env::system(), limits(&place.config)?);
         let store = open_store(place, options(&place.config)).await?;
         let failure = store.failure();
@@ -150,6 +151,7 @@ impl Opened {
 /// # Errors
 /// If another process has the data, or it cannot be read.
 pub async fn rebuild_index(place: &Place) -> Result<(), OpenError> {
+    own(place)?;
     let options = Options {
         rebuild_index: true,
         ..options(&place.config)
@@ -157,6 +159,26 @@ pub async fn rebuild_index(place: &Place) -> Result<(), OpenError> {
     let store = open_store(place, options).await?;
     store.close().await;
     Ok(())
+}
+
+/// Sees to the data directory. It belongs to one user, and what another (root
+/// above all) would write there the server could not read any more.
+fn own(place: &Place) -> Outcome {
+    let config = &place.config;
+    let servant = Servant::find(config.user.as_deref(), config.group.as_deref())?;
+    make_data_directory(&place.data, servant.as_ref())?;
+    let owner = std::fs::metadata(&place.data)
+        .when(place.data.display())?
+        .uid();
+    if owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let user = nix::unistd::User::from_uid(owner.into()).ok().flatten();
+    let user = user.map_or_else(|| format!("#{owner}"), |user| user.name);
+    Err(Failure::new(format!(
+        "{} belongs to user {user}; run this as that user: sudo -u '{user}' restante …",
+        place.data.display()
+    )))
 }
 
 /// Opening reads what was written last, which may take its time.

@@ -1,14 +1,14 @@
 //! `restante serve`
 
 use crate::cli::Common;
-use crate::config::Config;
+use crate::config::{Address, Config};
 use crate::error::{Failure, Outcome, While as _};
-use crate::listen::{Bound, Inherited, bind};
+use crate::listen::{Bound, Inherited, Socket, bind};
+use crate::log;
 use crate::place::Place;
 use crate::privileges::{Servant, make_data_directory};
 use crate::running::Prepared;
 use crate::tls::Certificates;
-use crate::{listen::Socket, log};
 
 /// Runs the server.
 ///
@@ -36,9 +36,7 @@ fn prepare(place: Place) -> Outcome<Prepared> {
     make_data_directory(&place.data, servant.as_ref())?;
     if let Some(servant) = servant {
         for bound in &sockets {
-            if let (Socket::Unix(_), crate::config::Address::Unix(path)) =
-                (&bound.socket, &bound.address)
-            {
+            if let (Socket::Unix(_), Address::Unix(path)) = (&bound.socket, &bound.address) {
                 servant.give(path)?;
             }
         }

@@ -262,3 +262,34 @@ fn what_is_in_the_way_is_said() {
     let said = bad(&run(&["serve", "--config", &file]));
     assert!(said.contains("cert.pem: No such file"), "{said}");
 }
+
+/// Only root may become somebody else; elsewhere there is nothing to see.
+#[test]
+fn root_becomes_the_user_that_is_named() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    certificate(directory.path());
+    let lines = format!("user = \"nobody\"\n{}", listener("imap", "127.0.0.1:0"));
+    let config = config(directory.path(), &lines);
+    let mut server = Server::start(&mut command(&["serve", "--config", &config]));
+    let port = server.port("imap");
+    connect(port).until("* OK ");
+    let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let uids = status
+        .lines()
+        .find(|line| line.starts_with("Uid:"))
+        .unwrap();
+    assert!(
+        uids.split_whitespace().skip(1).all(|uid| uid != "0"),
+        "{uids}"
+    );
+    // Root reaches it by its socket; without a server root would only do harm.
+    let add = ["account", "add", "anna", "--config", &config];
+    good(&run(&add));
+    assert_eq!(server.end().0, Some(0));
+    let said = bad(&run(&["account", "list", "--config", &config]));
+    assert!(said.contains("belongs to user nobody"), "{said}");
+}
