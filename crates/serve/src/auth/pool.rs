@@ -120,6 +120,7 @@ impl Shared {
                     if queue.closed {
                         return;
                     }
+                    super::scheme::release_memory();
                     queue = self
                         .more
                         .wait(queue)

@@ -5,13 +5,14 @@
 //! for in time and memory is bounded when it is taken in ([`check`]).
 
 use super::password::Password;
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha_crypt::PasswordVerifier as _;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
+use std::cell::RefCell;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -153,9 +154,8 @@ pub fn verify(text: &str, password: &Password) -> Result<bool, VerifierError> {
             let params = Params::new(memory, passes, lanes, Some(hash.len()))
                 .map_err(|_| VerifierError::Form)?;
             let mut made = Zeroizing::new(vec![0; hash.len()]);
-            Argon2::new(algorithm, version, params)
-                .hash_password_into(password, &salt, &mut made)
-                .map_err(|_| VerifierError::Form)?;
+            let argon2 = Argon2::new(algorithm, version, params);
+            hash_into(&argon2, password, &salt, &mut made).map_err(|_| VerifierError::Form)?;
             made.ct_eq(&hash).into()
         }
         Scheme::Bcrypt(text) => bcrypt::verify(password, text).map_err(|_| VerifierError::Form)?,
@@ -182,9 +182,8 @@ pub fn verify(text: &str, password: &Password) -> Result<bool, VerifierError> {
 pub fn argon2id(password: &Password, salt: [u8; 16], cost: Cost) -> Option<String> {
     let mut hash = Zeroizing::new([0; 32]);
     let params = Params::new(cost.memory, cost.passes, 1, Some(hash.len())).ok()?;
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(password.octets(), &salt, hash.as_mut())
-        .ok()?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    hash_into(&argon2, password.octets(), &salt, hash.as_mut()).ok()?;
     Some(format!(
         "{{ARGON2ID}}$argon2id$v=19$m={},t={},p=1${}${}",
         cost.memory,
@@ -192,6 +191,38 @@ pub fn argon2id(password: &Password, salt: [u8; 16], cost: Cost) -> Option<Strin
         STANDARD_NO_PAD.encode(salt),
         STANDARD_NO_PAD.encode(hash.as_ref()),
     ))
+}
+
+thread_local! {
+    /// What this thread's Argon2 works in; kept from one password to the next.
+    static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Room asked for at the least, in blocks of 1 KB: 33 MB, of which only what is
+/// used is ever there. glibc gives back at once what is freed of more than 32 MB;
+/// of less it keeps, after the first time, several times 19 MB for good.
+const MEMORY_BLOCKS_MIN: usize = 33 << 10;
+
+/// Gives back what this thread's Argon2 has worked in.
+pub(super) fn release_memory() {
+    MEMORY.with_borrow_mut(|memory| *memory = Vec::new());
+}
+
+fn hash_into(
+    argon2: &Argon2<'_>,
+    password: &[u8],
+    salt: &[u8],
+    hash: &mut [u8],
+) -> argon2::Result<()> {
+    let blocks = argon2.params().block_count();
+    MEMORY.with_borrow_mut(|memory| {
+        if memory.len() < blocks {
+            *memory = Vec::with_capacity(blocks.max(MEMORY_BLOCKS_MIN));
+            memory.resize(blocks, Block::new());
+        }
+        let memory = memory.get_mut(..blocks).unwrap_or_default();
+        argon2.hash_password_into_with_memory(password, salt, hash, memory)
+    })
 }
 
 /// Makes a SCRAM verifier: `{SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey`.
