@@ -102,6 +102,19 @@ impl Story {
         self.known().places.insert(key, place);
     }
 
+    /// The answer may come after somebody has collected the letter already.
+    fn set_taken(&self, user: &str, letter: u64) {
+        let mut known = self.known();
+        let place = known.places.entry((user.to_owned(), letter));
+        place
+            .and_modify(|place| {
+                if *place == Place::Asked {
+                    *place = Place::Taken;
+                }
+            })
+            .or_insert(Place::Taken);
+    }
+
     /// Delivers letters to one user or several until the server is gone or all
     /// are delivered.
     ///
@@ -126,7 +139,7 @@ impl Story {
             let text = text_of(letter);
             let taken = |user: &str, taken| {
                 if taken {
-                    self.set(user, letter, Place::Taken);
+                    self.set_taken(user, letter);
                 }
             };
             postman.deliver(&to, &text, taken).await?;
