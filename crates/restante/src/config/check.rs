@@ -1,12 +1,15 @@
 //! Reading the file: what is wrong, where, and what would be right.
 
 use super::table::{Key, Table};
-use super::{Address, Config, Limits, Listen, Log, Protocol, Tls};
+use super::{Address, Config, Limits, Listen, Log, Octets, Protocol, Tls};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// The longest message that the store can be told to take.
+const MESSAGE_OCTETS_MAX: Octets = Octets(1 << 30);
 
 /// A configuration file that cannot be used.
 #[derive(Debug)]
@@ -232,6 +235,14 @@ impl Reader<'_> {
                 Some("add user = \"…\"".into()),
             );
         }
+        if config.limits.message_octets > MESSAGE_OCTETS_MAX {
+            let limits = root
+                .get("limits")
+                .and_then(|limits| limits.get_ref().as_table());
+            let at = limits.and_then(|limits| limits.get("message-octets"));
+            let what = format!("no message may be longer than {MESSAGE_OCTETS_MAX}");
+            self.fault(at.map(Spanned::span), what, Some("write less".into()));
+        }
         if config.data.as_os_str().is_empty() {
             let at = root.get("data").map(Spanned::span);
             let right = "write the path of a directory".to_owned();
@@ -402,6 +413,14 @@ mod tests {
                 "r.toml:13: nobody could log in at `*:110`; add [tls], or plaintext-login = true \
                  where the network is trusted",
             ],
+        );
+    }
+
+    #[test]
+    fn a_message_has_a_longest_length() {
+        check(
+            &format!("data = \"/m\"\n{IMAP}[limits]\nmessage-octets = \"2G\"\n"),
+            &["r.toml:6: no message may be longer than 1G; write less"],
         );
     }
 
