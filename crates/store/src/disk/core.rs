@@ -96,6 +96,8 @@ impl Queue {
     }
 
     pub(crate) fn wake(&self) {
+        // Nobody may be between looking and waiting.
+        drop(lock(&self.waiting));
         self.filled.notify_all();
     }
 

@@ -129,6 +129,14 @@ impl Engine {
             };
             self.core.queue.wait(wait.min(SLEEP_MAX), &self.core.stop);
         }
+        self.refuse_all();
+    }
+
+    /// Nobody is left to take what is asked: whoever asks from now on does this
+    /// himself.
+    fn refuse_all(&self) {
+        self.core.closed.store(true, Ordering::SeqCst);
+        lock(&self.journal).step(&self.core, self.core.now());
     }
 
     /// Commits wait while the index is too far behind.
@@ -141,7 +149,7 @@ impl Engine {
 
     fn run_index(&self) {
         while !self.core.stop.load(Ordering::SeqCst) {
-            self.core.ledger.wait_queued(SLEEP_MAX);
+            self.core.ledger.wait_queued(SLEEP_MAX, &self.core.stop);
             std::thread::sleep(INDEX_PAUSE);
             let worked = catch_unwind(AssertUnwindSafe(|| indexer::work(&self.core, self.now())));
             if worked.is_err() {
@@ -156,7 +164,7 @@ impl Engine {
         let mut since = Instant::now();
         let mut cursor = 0;
         while !self.core.stop.load(Ordering::SeqCst) {
-            std::thread::sleep(SLEEP_MAX.min(pause));
+            std::thread::park_timeout(SLEEP_MAX.min(pause));
             if since.elapsed() >= pause {
                 since = Instant::now();
                 match space::clean(self, cursor, SURVEYS_MAX) {
@@ -171,7 +179,7 @@ impl Engine {
     pub(crate) fn pause_for(&self, octets: u64) {
         if self.drive() == Drive::Threads {
             let millis = octets * 1_000 / self.core.options.clean_octets_per_second.max(1);
-            std::thread::sleep(Duration::from_millis(millis).min(SLEEP_MAX));
+            std::thread::park_timeout(Duration::from_millis(millis).min(SLEEP_MAX));
         }
     }
 
@@ -313,12 +321,11 @@ impl DiskStore {
         core.ledger.wake();
         self.engine.pool.stop();
         for thread in std::mem::take(&mut *lock(&self.threads)) {
+            thread.thread().unpark();
             // A thread that has panicked has nothing more to say.
             let _ = thread.join();
         }
-        // Nobody is left to take what is asked from now on.
-        core.closed.store(true, Ordering::SeqCst);
-        lock(&self.engine.journal).step(core, core.now());
+        self.engine.refuse_all();
         core.ledger.replace_index(Arc::new(OrderedIndex::new()));
         core.disk.unlock();
     }

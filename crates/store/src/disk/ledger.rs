@@ -9,6 +9,7 @@ use crate::index::{Batch, Index, IndexError, Space};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use terms::AccountId;
 
@@ -207,17 +208,19 @@ impl Ledger {
         overlay.queue.drain(..).collect()
     }
 
-    /// Waits until something is queued, at most so long.
-    pub(crate) fn wait_queued(&self, limit: std::time::Duration) {
+    /// Waits until something is queued or `stop`, at most so long.
+    pub(crate) fn wait_queued(&self, limit: std::time::Duration, stop: &AtomicBool) {
         let overlay = lock(&self.overlay);
-        let waited = self
-            .changed
-            .wait_timeout_while(overlay, limit, |overlay| overlay.queue.is_empty());
+        let waited = self.changed.wait_timeout_while(overlay, limit, |overlay| {
+            overlay.queue.is_empty() && !stop.load(Ordering::SeqCst)
+        });
         drop(waited);
     }
 
     /// Wakes who waits.
     pub(crate) fn wake(&self) {
+        // Nobody may be between looking and waiting.
+        drop(lock(&self.overlay));
         self.changed.notify_all();
     }
 
