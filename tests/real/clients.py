@@ -203,6 +203,9 @@ def python_poplib(mail):
     session.user(USER)
     session.pass_(PASSWORD)
     equal([line.split()[1] for line in session.uidl()[1]], [ids[0], ids[2]])
+    imap = imap_login(mail)
+    equal(imap.select("INBOX", readonly=True)[1], [b"2"])
+    imap.logout()
     session.dele(1)
     session.close()  # no QUIT: nothing is deleted
     session = poplib.POP3("127.0.0.1", mail.ports["pop3"])

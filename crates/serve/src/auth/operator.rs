@@ -4,8 +4,8 @@ use super::directory::Directory;
 use super::password::Password;
 use super::pool::Busy;
 use crate::accounts::{Account, AccountName, ExecuteError, Unavailable};
-use account::Limits;
 use account::directory::{Command, NewAccount, Refusal};
+use account::{Hold, HoldSettings, Limits};
 use futures::StreamExt as _;
 use store::CommitError;
 use terms::AccountId;
@@ -136,7 +136,12 @@ impl Directory {
             .or(domain.map(|domain| domain.limits))
             .unwrap_or_default();
         let hold = domain.and_then(|domain| domain.hold);
-        let hold = hold.unwrap_or_default();
+        // As RFC 1939 §5 has it, where the domain says nothing: longer holds want an
+        // operator who can see and change them.
+        let hold = hold.unwrap_or(HoldSettings {
+            hold: Hold::Remove,
+            ..HoldSettings::default()
+        });
         let id = AccountId(self.accounts().node().env.random_u128());
         let floor = state.uid_validity_floor(name);
         Ok(self.accounts().create(id, limits, hold, floor).await?)
