@@ -37,6 +37,10 @@ pub struct Node {
     pub limits: Limits,
     /// The octets in flight.
     pub octets: Octets,
+    /// Those of them that APPENDs may hold, which take room for what is still to
+    /// come: half, so that clients who announce much and send nothing leave the
+    /// other half to everybody else.
+    pub appends: Octets,
     stop: watch::Sender<bool>,
 }
 
@@ -45,6 +49,7 @@ impl Node {
     pub fn new(env: Env, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             octets: Octets::new(limits.octets_in_flight_max),
+            appends: Octets::new(limits.octets_in_flight_max / 2),
             env,
             limits,
             stop: watch::Sender::new(false),

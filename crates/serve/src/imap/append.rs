@@ -89,16 +89,21 @@ fn fits(state: &State, octets: u64) -> bool {
         && limits.messages.is_none_or(|max| used.messages < max)
 }
 
-async fn hold(node: &Node, octets: u64) -> Option<OctetsHeld> {
+/// Room for a whole message. Those that wait for it wait for one another first,
+/// not in the line of all who want octets.
+async fn hold(node: &Node, octets: u64) -> Option<Held> {
     let count = usize::try_from(octets).unwrap_or(usize::MAX);
-    match node.octets.try_take(count) {
-        Some(held) => Some(held),
-        None => {
-            let wait = node.limits.octets_wait;
-            node.env.timeout(wait, node.octets.take(count)).await.ok()
-        }
-    }
+    let count = count.min(node.appends.max());
+    let both = async {
+        let of_appends = node.appends.take(count).await;
+        (of_appends, node.octets.take(count).await)
+    };
+    let wait = node.limits.octets_wait;
+    node.env.timeout(wait, both).await.ok()
 }
+
+/// Of [`Node::appends`] and of [`Node::octets`].
+type Held = (OctetsHeld, OctetsHeld);
 
 /// Answers when the rest of the command has been thrown away: at once where the
 /// client waits for its continuation request. RFC 7888 §4.
@@ -207,7 +212,7 @@ struct Body {
     /// How many of them the sink has.
     written: usize,
     trouble: Option<Trouble>,
-    _held: OctetsHeld,
+    _held: Held,
 }
 
 impl Body {
@@ -216,7 +221,7 @@ impl Body {
     /// Parsing more than this is done beside the sessions.
     const COMPUTE_OCTETS: usize = 64 << 10;
 
-    fn new(node: Arc<Node>, store: Arc<dyn Store>, held: OctetsHeld, octets: u64) -> Self {
+    fn new(node: Arc<Node>, store: Arc<dyn Store>, held: Held, octets: u64) -> Self {
         let blob = BlobId(node.env.random_u128());
         let room = usize::try_from(octets).unwrap_or(0).min(Self::PIECE_OCTETS);
         Self {
