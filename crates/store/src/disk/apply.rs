@@ -40,10 +40,14 @@ pub(crate) fn apply(draft: &mut Draft<'_>, record: Lying<'_>) -> Result<bool, In
         Kind::Remove => remove(draft, AccountId(entry.id), record.sequence)?,
         Kind::Footer | Kind::End => {}
         Kind::Commit | Kind::Checkpoint | Kind::Ties | Kind::Retire | Kind::Mend => {
-            return match record.payload {
-                Some(payload) => apply_payload(draft, &record, payload),
-                None => Ok(false),
+            let known = match record.payload {
+                Some(payload) => apply_payload(draft, &record, payload)?,
+                None => false,
             };
+            if !known {
+                lost_record(draft, &record)?;
+            }
+            return Ok(known);
         }
     }
     Ok(true)
@@ -78,6 +82,23 @@ fn apply_payload(
         _ => {}
     }
     Ok(true)
+}
+
+/// A record that cannot be read. What its directory says of an account stays
+/// known: a lost commit is a hole in the log, never a shorter log.
+fn lost_record(draft: &mut Draft<'_>, record: &Lying<'_>) -> Result<(), IndexError> {
+    let number = match record.entry.kind {
+        Kind::Commit => ModSeq(record.entry.b),
+        Kind::Checkpoint => ModSeq(record.entry.a),
+        _ => return Ok(()),
+    };
+    let account = AccountId(record.entry.id);
+    let mut row = account_row(draft, account, record.sequence)?;
+    if !row.removed {
+        row.head = row.head.max(number);
+    }
+    put_account(draft, account, row.due, &row);
+    Ok(())
 }
 
 fn put_blob(draft: &mut Draft<'_>, record: &Lying<'_>, part: u32) {

@@ -205,7 +205,7 @@ impl Life {
         let disk = self.machine.process();
         self.machine.fault_at(at, fault);
         if let Ok(store) = self.open(disk) {
-            let _ = self.work(&store, 8).await;
+            let _ = self.work(&store, 6).await;
             let died = self.machine.is_dead();
             self.cut(store, unsynced);
             if !died {
