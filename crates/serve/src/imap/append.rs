@@ -2,7 +2,7 @@
 
 use super::reply::{Reply, Tell};
 use super::session::{End, Got, Session, Step};
-use super::user::existing;
+use super::user::new_name;
 use crate::accounts::Account;
 use crate::limits::OctetsHeld;
 use crate::stream::Node;
@@ -69,7 +69,7 @@ async fn acceptable(session: &Session, head: &AppendHead) -> Result<MailboxName,
     if head.octets > limits.message_octets_max {
         return Err(Reply::no(Code::TooBig, "the message is too big"));
     }
-    let name = existing(head.mailbox.clone()).map_err(Reply::or_try_create)?;
+    let name = new_name(head.mailbox.clone())?;
     let state = user.fresh().await?;
     if state.mailbox_named(&name).is_none() {
         return Err(Reply::no(Code::TryCreate, "no such mailbox"));

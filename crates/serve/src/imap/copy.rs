@@ -2,7 +2,7 @@
 
 use super::reply::{Reply, Tell};
 use super::session::emit;
-use super::user::{Done, User, existing};
+use super::user::{Done, User, new_name};
 use crate::stream::Stream;
 use account::{Command, MailboxRef, Outcome};
 use proto::imap::Mailbox;
@@ -70,7 +70,7 @@ impl User {
             return Err(Self::nothing_selected());
         };
         let uids = selected.resolve(set, uid)?;
-        let to = existing(to).map_err(Reply::or_try_create)?;
+        let to = new_name(to)?;
         if selected.gone {
             return Err(Reply::gone());
         }

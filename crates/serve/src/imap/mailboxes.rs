@@ -1,14 +1,14 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
 
 use super::reply::Reply;
-use super::user::{Done, User, existing, new_name};
+use super::user::{Done, User, existing, new_name, own_new_name};
 use account::{Command, SpecialUses};
 use proto::imap::Mailbox;
 
 impl User {
     /// RFC 3501 §6.3.3. Superior names come into being as levels.
     pub(super) async fn create(&mut self, mailbox: Mailbox) -> Done {
-        let name = match new_name(mailbox) {
+        let name = match own_new_name(mailbox) {
             Ok(name) => name,
             Err(reply) => return Ok(reply),
         };
@@ -27,7 +27,7 @@ impl User {
 
     /// RFC 3501 §6.3.5
     pub(super) async fn rename(&mut self, from: Mailbox, to: Mailbox) -> Done {
-        match existing(from).and_then(|from| Ok((from, new_name(to)?))) {
+        match existing(from).and_then(|from| Ok((from, own_new_name(to)?))) {
             Ok((from, to)) => {
                 self.ask(Command::RenameMailbox { from, to }, "renamed")
                     .await

@@ -137,3 +137,17 @@ pub(super) fn existing(mailbox: Mailbox) -> Result<MailboxName, Reply> {
 pub(super) fn new_name(mailbox: Mailbox) -> Result<MailboxName, Reply> {
     mailbox.map_err(|illegal| Reply::no(Code::Cannot, illegal.to_string()))
 }
+
+/// Where other users' mailboxes are to lie; nobody's own may be there.
+const OTHER_USERS: &str = "Users";
+
+/// The name that CREATE or RENAME is to give: not one of another user's.
+pub(super) fn own_new_name(mailbox: Mailbox) -> Result<MailboxName, Reply> {
+    let name = new_name(mailbox)?;
+    let first = name.as_str().split(MailboxName::SEPARATOR).next();
+    if first.is_some_and(|level| level.eq_ignore_ascii_case(OTHER_USERS)) {
+        let text = format!("{OTHER_USERS} is kept for mailboxes of other users");
+        return Err(Reply::no(Code::Cannot, text));
+    }
+    Ok(name)
+}
