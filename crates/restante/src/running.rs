@@ -11,7 +11,7 @@ use crate::tls::Certificates;
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
 /// What has to be done before a server can run, done.
@@ -38,6 +38,9 @@ impl Prepared {
     /// # Errors
     /// If it cannot begin, or the store has failed.
     pub async fn run(self, ready: impl AsyncFnOnce(&Arc<Opened>) -> Outcome) -> Outcome {
+        // Before anything is served: a signal that came sooner than its handler would
+        // end the process where it stands.
+        let mut signals = Signals::new()?;
         let opened = Arc::new(Opened::open(&self.place).await?);
         let config = &self.place.config;
         let per_address = usize::try_from(config.limits.connections_per_address)?;
@@ -53,7 +56,9 @@ impl Prepared {
         }
         ready(&opened).await?;
         notify(&[NotifyState::Ready]);
-        let end = wait(&self.place, self.certificates.as_ref(), &opened).await?;
+        let end = signals
+            .wait(&self.place, self.certificates.as_ref(), &opened)
+            .await;
         notify(&[NotifyState::Stopping]);
         stop(&opened, &sessions, config.limits.shutdown.0).await;
         drop(control);
@@ -74,22 +79,42 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-async fn wait(place: &Place, certificates: Option<&Certificates>, opened: &Opened) -> Outcome<End> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(End::Asked),
-            _ = interrupt.recv() => return Ok(End::Asked),
-            why = opened.failed() => {
-                error!(why, "the store has failed");
-                return Ok(End::StoreFailed);
-            }
-            _ = hangup.recv() => {
-                reloading();
-                reload(place, certificates);
-                notify(&[NotifyState::Ready]);
+/// What the operator may send.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the end; reads the settings again as often as it is asked to.
+    async fn wait(
+        &mut self,
+        place: &Place,
+        certificates: Option<&Certificates>,
+        opened: &Opened,
+    ) -> End {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return End::Asked,
+                _ = self.interrupt.recv() => return End::Asked,
+                why = opened.failed() => {
+                    error!(why, "the store has failed");
+                    return End::StoreFailed;
+                }
+                _ = self.hangup.recv() => {
+                    reloading();
+                    reload(place, certificates);
+                    notify(&[NotifyState::Ready]);
+                }
             }
         }
     }
