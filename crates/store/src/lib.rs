@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the contract; every engine must pass the suite in
 //! `conformance`. A store knows nothing of what an account is: it appends
-//! commits to the log of an [`AccountId`], keeps sections of checkpoints that
+//! commits to the log of an [`AccountId`](terms::AccountId), keeps sections of checkpoints that
 //! fold such a log, and keeps immutable blobs that commits bind and release.
 //! Payloads are opaque octets.
 
