@@ -4,8 +4,9 @@ use super::{
     Result, put_bool, put_clocks, put_collect, put_copies, put_email_set, put_hold, put_keywords,
     put_limits, put_number, put_option, put_rows, put_time, put_uid_next, put_uid_set, put_used,
     put_validity, take_bool, take_clocks, take_collect, take_copies, take_email_set, take_hold,
-    take_keywords, take_limits, take_mailbox_name, take_number, take_option, take_rows, take_time,
-    take_uid, take_uid_next, take_uid_set, take_used, take_validity, take_version,
+    take_keywords, take_limits, take_mailbox_name, take_number, take_number_after, take_option,
+    take_rows, take_time, take_uid, take_uid_next, take_uid_set, take_used, take_validity,
+    take_version,
 };
 use crate::changes::{Change, Changes, EpochMailbox, FlagGroup, Note, Placed, Sums, Taken};
 use crate::codec::root::{put_device, take_device};
@@ -49,10 +50,7 @@ impl Changes {
         let mut changes = Self::default();
         let mut last = ModSeq::ZERO;
         for _ in 0..count {
-            let step = r.varint()?;
-            let number = last.0.checked_add(step).map(ModSeq);
-            let number = number.filter(|&number| number > last && number <= ModSeq::MAX);
-            last = number.ok_or_else(|| r.malformed("an ascending number"))?;
+            last = take_number_after(&mut r, last)?;
             let kind = r.u8()?;
             let mut body = Reader::new(r.bytes()?);
             let change = take_change(&mut body, kind)?;

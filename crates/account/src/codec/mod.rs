@@ -312,6 +312,15 @@ pub(crate) fn take_collect(r: &mut Reader<'_>) -> Result<Collect> {
     })
 }
 
+/// The number of a change, written as its distance to the one before: above
+/// `last`, in every list of changes.
+pub(crate) fn take_number_after(r: &mut Reader<'_>, last: ModSeq) -> Result<ModSeq> {
+    let step = r.varint()?;
+    let number = last.0.checked_add(step).map(ModSeq);
+    let number = number.filter(|&number| number > last && number <= ModSeq::MAX);
+    number.ok_or_else(|| r.malformed("an ascending number"))
+}
+
 /// A version that this release knows.
 pub(crate) fn take_version(r: &mut Reader<'_>, known: u8) -> Result<()> {
     if r.u8()? == known {

@@ -7,7 +7,7 @@ use super::{DeviceCredential, Domain, Record};
 use crate::DeviceId;
 use crate::codec::{
     Result, put_bool, put_hold, put_limits, put_option, put_time, put_validity, take_bool,
-    take_hold, take_limits, take_option, take_time, take_validity, take_version,
+    take_hold, take_limits, take_number_after, take_option, take_time, take_validity, take_version,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,10 +42,7 @@ impl Changes {
         let mut changes = Self::default();
         let mut last = ModSeq::ZERO;
         for _ in 0..count {
-            let step = r.varint()?;
-            let number = last.0.checked_add(step).map(ModSeq);
-            let number = number.filter(|&number| number > last && number <= ModSeq::MAX);
-            last = number.ok_or_else(|| r.malformed("an ascending number"))?;
+            last = take_number_after(&mut r, last)?;
             changes.list.push((last, take_change(&mut r)?));
         }
         r.finish()?;
