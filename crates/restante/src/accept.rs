@@ -2,11 +2,10 @@
 
 use crate::config::Protocol;
 use crate::listen::{Bound, Socket};
-use serve::{Node, Peer, Stream, Tls};
+use serve::{Network, Node, Peer, Stream, Tls};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,13 +31,13 @@ struct Inner {
     node: Arc<Node>,
     per_address_max: usize,
     count: watch::Sender<usize>,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
+    addresses: Mutex<HashMap<Network, usize>>,
 }
 
 /// One session's place; given back when it is dropped.
 struct Place {
     sessions: Sessions,
-    address: Option<IpAddr>,
+    address: Option<Network>,
 }
 
 impl Sessions {
@@ -70,10 +69,7 @@ impl Sessions {
         if self.count() >= inner.node.limits.connections_max {
             return Err("there are too many connections");
         }
-        let address = match peer {
-            Peer::Tcp(address) if !peer.is_local() => Some(address.ip().to_canonical()),
-            _ => None,
-        };
+        let address = peer.network();
         if let Some(address) = address {
             let mut addresses = inner
                 .addresses

@@ -10,6 +10,10 @@
 //! after it (RFC 9051 §6.2.1, RFC 2595 §4), and a peer is cut off for being
 //! slow only when no octet at all moved for [`Limits::write_stall`].
 
+mod peer;
+
+pub use peer::{Network, Peer};
+
 use crate::env::Env;
 use crate::limits::{Limits, Octets, OctetsHeld};
 use bytes::BytesMut;
@@ -108,37 +112,6 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Who is at the other end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// By TCP.
-    Tcp(SocketAddr),
-    /// By a Unix socket.
-    Unix,
-    /// In this process: a test.
-    Memory,
-}
-
-impl Peer {
-    /// Whether it is on this machine.
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
-            Self::Unix | Self::Memory => true,
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix => f.write_str("unix"),
-            Self::Memory => f.write_str("memory"),
-        }
-    }
-}
-
 /// What came of waiting for octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filled {
@@ -177,6 +150,8 @@ pub struct Stream {
     held: Option<OctetsHeld>,
     node: Arc<Node>,
     peer: Peer,
+    /// The proxy that the peer comes through.
+    via: Option<Box<Peer>>,
     octets_in: u64,
     octets_out: u64,
 }
@@ -215,6 +190,7 @@ impl Stream {
             held: None,
             node,
             peer,
+            via: None,
             octets_in: 0,
             octets_out: 0,
         }
@@ -223,6 +199,18 @@ impl Stream {
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// The proxy that connected for the peer, where there is one.
+    pub fn via(&self) -> Option<&Peer> {
+        self.via.as_deref()
+    }
+
+    /// Whoever connected is a proxy and speaks for this client from now on. Only
+    /// where the operator has listed it: it is believed.
+    pub fn speaks_for(&mut self, client: SocketAddr) {
+        let before = std::mem::replace(&mut self.peer, Peer::Tcp(client));
+        self.via.get_or_insert_with(|| Box::new(before));
     }
 
     /// What all sessions share.

@@ -121,7 +121,8 @@ table! {
         /// Connections at one time, all listeners together.
         Default connections "connections": u32 = 10_000, "10000";
 
-        /// Connections at one time from one address (loopback is not counted).
+        /// Connections at one time from one IPv4 address or one /64 of IPv6
+        /// (loopback is not counted).
         Default connections_per_address "connections-per-address": u32 = 100, "100";
 
         /// Recipients of one LMTP delivery.
