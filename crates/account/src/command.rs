@@ -169,8 +169,10 @@ pub enum Command {
     Copy {
         /// Where from.
         from: MailboxId,
-        /// Which; what is not there is left out.
+        /// Which.
         uids: UidSet,
+        /// What is not there: refused, or else left out.
+        all: bool,
         /// Where to.
         to: MailboxRef,
     },
@@ -178,8 +180,10 @@ pub enum Command {
     Move {
         /// Where from.
         from: MailboxId,
-        /// Which; what is not there is left out.
+        /// Which.
         uids: UidSet,
+        /// What is not there: refused, or else left out.
+        all: bool,
         /// Where to.
         to: MailboxRef,
     },

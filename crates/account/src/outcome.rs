@@ -128,6 +128,9 @@ pub enum Refusal {
     OverQuota,
     /// More mailboxes, keywords, devices or rows than there may be. LIMIT.
     TooMany(&'static str),
+    /// Some of the rows, all of which were asked for, are not there. RFC 2180
+    /// §4.4.1; EXPUNGEISSUED.
+    Expunged,
     /// No such device.
     NoSuchDevice,
     /// A device of that name is there.
@@ -166,6 +169,7 @@ impl fmt::Display for Refusal {
             Self::BadName => "the name is not possible",
             Self::OverQuota => "over quota",
             Self::TooMany(what) => return write!(f, "too many {what}"),
+            Self::Expunged => "some of the messages have been expunged",
             Self::NoSuchDevice => "no such device",
             Self::DeviceExists => "there is a device of that name",
             Self::AccountExists => "the account exists",

@@ -140,11 +140,13 @@ fn commands() -> Vec<Command> {
         Command::Copy {
             from: inbox,
             uids: all.clone(),
+            all: false,
             to: name("Work/Caf\u{e9}").into(),
         },
         Command::Move {
             from: inbox,
             uids: one(5),
+            all: false,
             to: name("Archive").into(),
         },
         Command::Expunge {

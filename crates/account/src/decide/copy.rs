@@ -12,16 +12,19 @@ use crate::state::State;
 use std::collections::BTreeMap;
 use terms::{MailboxId, ModSeq, SpecialUse, SystemFlag, Timestamp, UidSet};
 
+/// Rows, and whether all of them must be there.
+type Which<'a> = (&'a UidSet, bool);
+
 pub(super) fn copy(
     state: &State,
     from: MailboxId,
-    uids: &UidSet,
+    which: Which<'_>,
     to: &MailboxRef,
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let to = append::find(state, to).ok_or(Refusal::NoSuchMailbox)?;
     let (source, target) = (mailbox(state, from)?, mailbox(state, to)?);
-    let rows = rows_of(state, from, uids)?;
+    let rows = rows_of(state, from, which)?;
     if rows.is_empty() {
         return Ok(Decision::nothing(nothing_copied(target)));
     }
@@ -58,13 +61,13 @@ pub(super) fn copy(
 pub(super) fn move_rows(
     state: &State,
     from: MailboxId,
-    uids: &UidSet,
+    which: Which<'_>,
     to: &MailboxRef,
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let to = append::find(state, to).ok_or(Refusal::NoSuchMailbox)?;
     let target = mailbox(state, to)?;
-    let rows = rows_of(state, from, uids)?;
+    let rows = rows_of(state, from, which)?;
     if rows.is_empty() {
         return Ok(Decision::nothing(nothing_copied(target)));
     }
@@ -118,7 +121,7 @@ pub(super) fn movement(
 pub(super) fn rows_of<'a>(
     state: &'a State,
     from: MailboxId,
-    uids: &'a UidSet,
+    (uids, all): Which<'a>,
 ) -> Result<Vec<Row<'a>>, Refusal> {
     let rows: Vec<_> = state
         .table(from)?
@@ -127,6 +130,9 @@ pub(super) fn rows_of<'a>(
         .collect();
     if rows.len() > WHOLE_ROWS_MAX {
         return Err(Refusal::TooMany("messages"));
+    }
+    if all && (rows.len() as u64) < uids.count() {
+        return Err(Refusal::Expunged);
     }
     Ok(rows)
 }

@@ -138,7 +138,7 @@ fn rename_inbox(state: &State, to: &MailboxName, now: Timestamp) -> Result<Decis
     draft.push_on(&mut after, change);
     if mailbox(state, MailboxId::INBOX)?.counts.messages > 0 {
         let all = UidSet::range(Uid::MIN, Uid::MAX);
-        let rows = rows_of(state, MailboxId::INBOX, &all)?;
+        let rows = rows_of(state, MailboxId::INBOX, (&all, false))?;
         let number = draft.next;
         draft.push(movement(
             &after,

@@ -63,8 +63,18 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             deleted_only,
             cause,
         } => expunge::expunge(state, *mailbox, which, *deleted_only, *cause, now),
-        Command::Copy { from, uids, to } => copy::copy(state, *from, uids, to, now),
-        Command::Move { from, uids, to } => copy::move_rows(state, *from, uids, to, now),
+        Command::Copy {
+            from,
+            uids,
+            all,
+            to,
+        } => copy::copy(state, *from, (uids, *all), to, now),
+        Command::Move {
+            from,
+            uids,
+            all,
+            to,
+        } => copy::move_rows(state, *from, (uids, *all), to, now),
         Command::CreateMailbox { name, special_uses } => {
             mailboxes::create(state, name, *special_uses, now)
         }

@@ -136,11 +136,13 @@ impl Dice {
             34..40 => Command::Copy {
                 from: here,
                 uids: uids(house, here, b, c),
+                all: c % 4 == 0,
                 to: mailbox(house, d).into(),
             },
             40..46 => Command::Move {
                 from: here,
                 uids: uids(house, here, b, c),
+                all: c % 4 == 0,
                 to: mailbox(house, d).into(),
             },
             46..50 => self.mailbox_command(),

@@ -246,6 +246,7 @@ fn a_message_is_listed_once_by_its_lowest_row() {
         .run(&Command::Copy {
             from: MailboxId::INBOX,
             uids: all,
+            all: false,
             to: MailboxId::INBOX.into(),
         })
         .unwrap();
@@ -324,6 +325,7 @@ fn copying_to_trash_is_never_refused() {
     let copy = |text: &str| Command::Copy {
         from: MailboxId::INBOX,
         uids: UidSet::range(terms::Uid::MIN, terms::Uid::MAX),
+        all: false,
         to: terms::MailboxName::new(text).unwrap().into(),
     };
     assert_eq!(house.run(&copy("Archive")), Err(Refusal::OverQuota));

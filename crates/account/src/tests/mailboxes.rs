@@ -219,6 +219,7 @@ fn copies_count_once_and_moves_keep_the_message() {
     let copy = Command::Copy {
         from: MailboxId::INBOX,
         uids: all(),
+        all: false,
         to: name("Archive").into(),
     };
     let Ok(Outcome::Copied { source, target, .. }) = house.run(&copy) else {
@@ -234,6 +235,7 @@ fn copies_count_once_and_moves_keep_the_message() {
     let to_itself = Command::Move {
         from: MailboxId::INBOX,
         uids: UidSet::single(Uid::MIN),
+        all: false,
         to: MailboxId::INBOX.into(),
     };
     let Ok(Outcome::Copied { source, target, .. }) = house.run(&to_itself) else {
@@ -244,9 +246,22 @@ fn copies_count_once_and_moves_keep_the_message() {
         ("1".into(), "3".into())
     );
     super::model::check(&house);
+    let gone = |all| Command::Copy {
+        from: MailboxId::INBOX,
+        uids: UidSet::range(Uid::MIN, Uid::new(2).unwrap()),
+        all,
+        to: name("Archive").into(),
+    };
+    assert_eq!(house.run(&gone(true)), Err(Refusal::Expunged));
+    assert_eq!(house.flags("Archive").len(), 2);
+    assert!(matches!(
+        house.run(&gone(false)),
+        Ok(Outcome::Copied { source, .. }) if source.to_string() == "2"
+    ));
     let nowhere = Command::Move {
         from: MailboxId::INBOX,
         uids: all(),
+        all: false,
         to: MailboxRef::Name(name("nowhere")),
     };
     assert_eq!(house.run(&nowhere), Err(Refusal::NoSuchMailbox));

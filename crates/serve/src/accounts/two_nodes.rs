@@ -93,11 +93,13 @@ async fn command(dice: &mut Dice, store: &MemoryStore, next: &mut u128) -> Comma
         7 => Command::Copy {
             from: mailbox,
             uids: dice.uids(),
+            all: false,
             to: MailboxRef::Id(dice.mailbox()),
         },
         8 => Command::Move {
             from: mailbox,
             uids: dice.uids(),
+            all: false,
             to: MailboxRef::Id(dice.mailbox()),
         },
         _ => {

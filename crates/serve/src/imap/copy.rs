@@ -7,12 +7,14 @@ use crate::stream::Stream;
 use account::{Command, MailboxRef, Outcome};
 use proto::imap::Mailbox;
 use proto::imap::response::{self, Code, Status};
-use terms::{SequenceSet, UidSet};
+use terms::{MailboxId, SequenceSet, UidSet};
 
 impl User {
-    /// RFC 3501 §6.4.7: all or nothing.
+    /// RFC 3501 §6.4.7: all or nothing. A number stands for a message even where
+    /// that has been expunged: then nothing is copied (RFC 2180 §4.4.1). A unique
+    /// identifier that is gone is passed over.
     pub(super) async fn copy(&mut self, uid: bool, set: &SequenceSet, to: Mailbox) -> Done {
-        let (uids, to) = match self.source(uid, set, to).await {
+        let (uids, to) = match self.source(uid, set, to) {
             Ok(source) => source,
             Err(reply) => return Ok(reply),
         };
@@ -20,7 +22,13 @@ impl User {
             return Ok(Self::nothing_selected());
         };
         let from = selected.mailbox();
-        match self.transfer(Command::Copy { from, uids, to }).await {
+        let command = Command::Copy {
+            from,
+            uids,
+            all: !uid,
+            to,
+        };
+        match self.transfer(command, from).await {
             // RFC 4315 §3
             Ok(Some(code)) => Ok(Reply::ok("copied").with(code)),
             Ok(None) => Ok(Reply::ok("there was nothing to copy")),
@@ -36,7 +44,7 @@ impl User {
         set: &SequenceSet,
         to: Mailbox,
     ) -> Done {
-        let (uids, to) = match self.source(uid, set, to).await {
+        let (uids, to) = match self.source(uid, set, to) {
             Ok(source) => source,
             Err(reply) => return Ok(reply),
         };
@@ -47,7 +55,13 @@ impl User {
             return Ok(reply);
         }
         let from = selected.mailbox();
-        match self.transfer(Command::Move { from, uids, to }).await {
+        let command = Command::Move {
+            from,
+            uids,
+            all: !uid,
+            to,
+        };
+        match self.transfer(command, from).await {
             Ok(Some(code)) => {
                 emit(stream, |out| {
                     response::status(out, "*", Status::Ok, Some(&code), "moved")
@@ -60,7 +74,7 @@ impl User {
     }
 
     /// What is to be copied, and where to.
-    async fn source(
+    fn source(
         &self,
         uid: bool,
         set: &SequenceSet,
@@ -74,24 +88,19 @@ impl User {
         if selected.gone {
             return Err(Reply::gone());
         }
-        if !uid {
-            let state = self.account.with_table(selected.mailbox()).await?;
-            if state.mailbox(selected.mailbox()).is_none() {
-                return Err(Reply::gone());
-            }
-            let ghosts = selected.view.ghosts(&state).unwrap_or_default();
-            if !ghosts.intersection(&uids).is_empty() {
-                // RFC 2180 §4.4.1: nothing is copied, and the expunges are told.
-                let text = "some of the messages have been expunged";
-                return Err(Reply::no(Code::ExpungeIssued, text).telling(Tell::All));
-            }
-        }
         Ok((uids, MailboxRef::Name(to)))
     }
 
-    async fn transfer(&self, command: Command) -> Result<Option<Code>, Reply> {
+    async fn transfer(&self, command: Command, from: MailboxId) -> Result<Option<Code>, Reply> {
         let outcome = self.account.execute(command).await;
-        match outcome.map_err(|error| Reply::from(error).or_try_create())? {
+        let refused = |error| {
+            if self.account.snapshot().mailbox(from).is_none() {
+                return Reply::gone();
+            }
+            // The expunges are told with it.
+            Reply::from(error).or_try_create().telling(Tell::All)
+        };
+        match outcome.map_err(refused)? {
             Outcome::Copied {
                 uid_validity,
                 source,

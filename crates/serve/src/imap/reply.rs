@@ -121,6 +121,7 @@ fn refused(refusal: &Refusal) -> Reply {
         Refusal::HasChildren => Code::HasChildren,
         Refusal::OverQuota => Code::OverQuota,
         Refusal::TooMany(_) => Code::Limit,
+        Refusal::Expunged => Code::ExpungeIssued,
         Refusal::Needed(_) => Code::Unavailable,
         _ => Code::ServerBug,
     };
