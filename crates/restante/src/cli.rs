@@ -123,6 +123,8 @@ pub enum AccountCommand {
         quota: Quota,
     },
     /// Set a new password
+    ///
+    /// Sessions that are logged in go on with the old one.
     Passwd {
         /// Its name
         name: String,
@@ -130,6 +132,8 @@ pub enum AccountCommand {
         password: PasswordFrom,
     },
     /// Remove an account and all its mail, for good
+    ///
+    /// Its sessions end at once.
     Remove {
         /// Its name
         name: String,

@@ -45,7 +45,7 @@ pub struct Node {
     /// come: half, so that clients who announce much and send nothing leave the
     /// other half to everybody else.
     pub appends: Octets,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Filled>>,
 }
 
 impl Node {
@@ -56,25 +56,25 @@ impl Node {
             appends: Octets::new(limits.octets_in_flight_max / 2),
             env,
             limits,
-            stop: watch::Sender::new(false),
+            stop: watch::Sender::new(None),
         })
     }
 
     /// Tells everyone to end what runs and to begin nothing.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Some(Filled::Stopping));
     }
 
     /// Whether it is about to stop.
     pub fn is_stopping(&self) -> bool {
-        *self.stop.borrow()
+        self.stop.borrow().is_some()
     }
 
     /// Returns when the node is about to stop.
     pub async fn stopping(&self) {
         let mut stop = self.stop.subscribe();
         // The sender lives as long as `self`, so that this cannot fail.
-        let _ = stop.wait_for(|stop| *stop).await;
+        let _ = stop.wait_for(Option::is_some).await;
     }
 }
 
@@ -123,6 +123,25 @@ pub enum Filled {
     TimedOut,
     /// The server stops; say goodbye.
     Stopping,
+    /// Whoever has logged in may not be here any more; say so.
+    Revoked(Revoked),
+}
+
+/// Why somebody who has logged in may not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Revoked {
+    /// There is no such account any more.
+    #[error("the account has been removed")]
+    Removed,
+    /// The operator has disabled it.
+    #[error("the account has been disabled")]
+    Disabled,
+    /// Its time is over.
+    #[error("the account has expired")]
+    Expired,
+    /// The password of the device has been taken away, or its time is over.
+    #[error("the device is not allowed any more")]
+    Device,
 }
 
 /// The connection is of no use any more.
@@ -148,6 +167,8 @@ pub struct Stream {
     input: BytesMut,
     output: BytesMut,
     held: Option<OctetsHeld>,
+    /// Says when the session is to end.
+    sign: watch::Receiver<Option<Filled>>,
     node: Arc<Node>,
     peer: Peer,
     /// The proxy that the peer comes through.
@@ -188,6 +209,7 @@ impl Stream {
             input: BytesMut::new(),
             output: BytesMut::new(),
             held: None,
+            sign: node.stop.subscribe(),
             node,
             peer,
             via: None,
@@ -243,6 +265,20 @@ impl Stream {
         (self.octets_in, self.octets_out)
     }
 
+    /// From now on the session ends when this says so, and no longer when the node
+    /// alone does.
+    pub fn heed(&mut self, sign: watch::Receiver<Option<Filled>>) {
+        self.sign = sign;
+    }
+
+    /// Whether whoever has logged in may not go on, for sessions that have more
+    /// commands in the input.
+    pub fn revoked(&self) -> Option<Filled> {
+        self.sign
+            .borrow()
+            .filter(|sign| matches!(sign, Filled::Revoked(_)))
+    }
+
     /// What has come and is not consumed. Take from its front with
     /// [`Stream::consume`] or `split_to`.
     pub fn input(&mut self) -> &mut BytesMut {
@@ -263,8 +299,7 @@ impl Stream {
     /// # Errors
     /// The connection is of no use any more.
     pub async fn fill(&mut self, wait: Duration) -> Result<Filled, StreamError> {
-        let node = Arc::clone(&self.node);
-        self.fill_until(wait, node.stopping()).await
+        self.fill_until(wait, |_| true).await
     }
 
     /// Waits within a command for more input: like [`Stream::fill`], but a
@@ -273,13 +308,13 @@ impl Stream {
     /// # Errors
     /// The connection is of no use any more.
     pub async fn fill_more(&mut self, wait: Duration) -> Result<Filled, StreamError> {
-        self.fill_until(wait, std::future::pending()).await
+        self.fill_until(wait, |sign| sign != Filled::Stopping).await
     }
 
     async fn fill_until(
         &mut self,
         wait: Duration,
-        stop: impl Future<Output = ()>,
+        heeds: impl Fn(Filled) -> bool,
     ) -> Result<Filled, StreamError> {
         self.flush().await?;
         self.hold().await?;
@@ -288,11 +323,15 @@ impl Stream {
         }
         let env = self.node.env.clone();
         let count = {
-            let stop = pin!(stop);
+            let mut sign = self.sign.clone();
+            let sign = pin!(sign.wait_for(|sign| sign.is_some_and(&heeds)));
             let read = pin!(env.timeout(wait, poll_fn(|cx| self.poll_read(cx))));
-            // Stopping first: a peer that never falls silent must not hold it up.
-            match futures::future::select(stop, read).await {
-                futures::future::Either::Left(((), _)) => return Ok(Filled::Stopping),
+            // The sign first: a peer that never falls silent must not hold it up.
+            match futures::future::select(sign, read).await {
+                // Where nobody is left to give one the server has stopped.
+                futures::future::Either::Left((sign, _)) => {
+                    return Ok(sign.ok().and_then(|sign| *sign).unwrap_or(Filled::Stopping));
+                }
                 futures::future::Either::Right((Err(_), _)) => return Ok(Filled::TimedOut),
                 futures::future::Either::Right((Ok(read), _)) => read?,
             }

@@ -84,6 +84,7 @@ pub(super) struct Inner {
     rules: NameRules,
     pub(super) handle: Handle<State>,
     registry: Registry<State>,
+    pub(super) standings: super::standing::Standings,
     /// Accounts that were used, to be filed now and then.
     used: Mutex<HashMap<AccountId, Timestamp>>,
 }
@@ -122,9 +123,11 @@ impl Directory {
             rules,
             handle,
             registry,
+            standings: Default::default(),
             used: Mutex::default(),
         }));
         super::background::start(&directory);
+        directory.start_standings();
         Ok(directory)
     }
 

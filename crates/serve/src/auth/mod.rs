@@ -8,6 +8,7 @@ mod password;
 mod pool;
 mod scheme;
 mod service;
+mod standing;
 
 pub use directory::{Directory, Login, LoginError, Protocol, Recipient, RecipientError};
 pub use operator::{Addition, OperatorError};

@@ -127,6 +127,9 @@ async fn verify(session: &mut Session, tag: &Tag, name: &str, password: &[u8]) -
     match found {
         Ok(login) => {
             info!(protocol = "imap", %peer, user = name, tls = session.stream.tls_summary(), "login");
+            let directory = &session.imap.directory;
+            let standing = directory.standing(login.account.id(), login.device);
+            session.stream.heed(standing);
             session.user = Some(Box::new(User::new(login.name, login.account)));
             let limits = within(&session.stream.node().limits, Limits::LOGGED_IN);
             session.reader.set_limits(limits);

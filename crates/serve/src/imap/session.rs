@@ -37,6 +37,8 @@ pub(super) enum End {
     TimedOut,
     /// The server stops.
     Stopping,
+    /// The account is not there any more, or may not be used.
+    Revoked,
     /// The client sends nonsense, or tries passwords.
     Abuse,
 }
@@ -48,6 +50,7 @@ impl std::fmt::Display for End {
             Self::Closed => "the client closed",
             Self::TimedOut => "silence",
             Self::Stopping => "the server stops",
+            Self::Revoked => "the account may not be used any more",
             Self::Abuse => "abuse",
         })
     }
@@ -90,6 +93,10 @@ impl Session {
         self.greet();
         loop {
             while let Some(got) = self.next_event() {
+                let revoked = self.stream.revoked();
+                if let Some(end) = revoked.and_then(|revoked| self.ended(revoked)) {
+                    return Ok(end);
+                }
                 if let Some(end) = self.step(got).await? {
                     return Ok(end);
                 }
@@ -159,12 +166,17 @@ impl Session {
 
     /// The end that waiting has come to, with its BYE.
     pub(super) fn ended(&mut self, filled: Filled) -> Option<End> {
+        let revoked;
         let (end, code, text) = match filled {
             Filled::Octets => return None,
             Filled::End => return Some(End::Closed),
             // RFC 3501 §5.4
             Filled::TimedOut => (End::TimedOut, None, "nothing came for too long"),
             Filled::Stopping => (End::Stopping, Some(Code::Unavailable), "the server stops"),
+            Filled::Revoked(why) => {
+                revoked = why.to_string();
+                (End::Revoked, None, revoked.as_str())
+            }
         };
         self.untagged(Status::Bye, code.as_ref(), text);
         Some(end)
@@ -208,6 +220,10 @@ impl Session {
             let wait = self.stream.node().limits.write_stall;
             match self.stream.fill_more(wait).await? {
                 Filled::Octets => {}
+                Filled::Revoked(why) => {
+                    self.ended(Filled::Revoked(why));
+                    return Ok(None);
+                }
                 _ => return Ok(None),
             }
         }

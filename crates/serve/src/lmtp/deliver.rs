@@ -3,6 +3,7 @@
 use super::body::{Stored, Trouble};
 use super::recipient::Recipient;
 use crate::accounts::ExecuteError;
+use crate::auth::Directory;
 use crate::env::Env;
 use crate::stream::Peer;
 use account::{Command, MailboxRef, NewMessage, Refusal, Source};
@@ -18,6 +19,7 @@ pub(super) struct Letter {
     pub(super) stored: Result<Stored, Trouble>,
     pub(super) peer: Peer,
     pub(super) env: Env,
+    pub(super) directory: Directory,
     pub(super) reverse_path: ReversePath,
     pub(super) internationalised: bool,
     pub(super) changes: BodyChanges,
@@ -105,7 +107,7 @@ async fn one(
             }
             // The folder has gone since RCPT.
             Err(ExecuteError::Refused(Refusal::NoSuchMailbox)) if !mailbox.is_inbox() => {}
-            Err(error) => return refused(error),
+            Err(error) => return refused(letter, recipient, error).await,
         }
     }
     Trouble::Failed.reply()
@@ -131,7 +133,13 @@ fn delivered(recipient: &Recipient, stored: Stored) -> Reply {
     )
 }
 
-fn refused(error: ExecuteError<Refusal>) -> Reply {
+async fn refused(letter: &Letter, recipient: &Recipient, error: ExecuteError<Refusal>) -> Reply {
+    // Removed since RCPT: the sender is told now, not after days of trying.
+    if let Ok(state) = letter.directory.fresh().await
+        && state.record(recipient.account.id()).is_none()
+    {
+        return super::recipient::unknown_user();
+    }
     match error {
         ExecuteError::Refused(Refusal::OverQuota) => over_quota(),
         ExecuteError::Refused(Refusal::NoAccount) => super::recipient::unknown_user(),

@@ -204,7 +204,8 @@ impl Session {
             Filled::Octets => Ok(()),
             Filled::End => Err(Stop::Ended),
             Filled::TimedOut => Err(Stop::TimedOut),
-            Filled::Stopping => Err(Stop::Stopping),
+            // Nobody logs in here.
+            Filled::Stopping | Filled::Revoked(_) => Err(Stop::Stopping),
         }
     }
 
@@ -445,6 +446,7 @@ impl Session {
             stored: body.finish().await,
             peer: self.stream.peer().clone(),
             env: self.stream.node().env.clone(),
+            directory: self.lmtp.directory.clone(),
             reverse_path: transaction.reverse_path,
             internationalised: transaction.parameters.smtputf8,
             changes,

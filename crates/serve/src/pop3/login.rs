@@ -126,6 +126,9 @@ impl Session {
                     messages = maildrop.count(),
                     "login"
                 );
+                let directory = &self.pop3.directory;
+                let standing = directory.standing(login.account.id(), login.device);
+                self.stream.heed(standing);
                 self.user = Some(login.name);
                 self.enter(maildrop);
             }

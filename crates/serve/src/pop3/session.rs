@@ -2,7 +2,7 @@
 
 use super::Pop3;
 use super::maildrop::{Maildrop, Range};
-use crate::stream::{Filled, Stream, StreamError};
+use crate::stream::{Filled, Revoked, Stream, StreamError};
 use bytes::Buf as _;
 use proto::pop3::reply::{self, Capability, ResponseCode};
 use proto::pop3::{self, Command, SyntaxError, line_octets_max};
@@ -44,6 +44,8 @@ pub(super) enum Stop {
     TimedOut,
     #[error("the server stops")]
     Stopping,
+    #[error("{0}")]
+    Revoked(Revoked),
     #[error("too many errors")]
     Errors,
     /// In the middle of a message: only the end of the connection can tell.
@@ -125,6 +127,9 @@ impl Session {
 
     /// The next line.
     async fn request(&mut self) -> Result<Request, Stop> {
+        if let Some(Filled::Revoked(why)) = self.stream.revoked() {
+            return Err(self.revoked(why));
+        }
         loop {
             let in_exchange =
                 matches!(&self.state, State::Authorization(login) if login.exchange.is_some());
@@ -162,8 +167,15 @@ impl Session {
                 Filled::End => return Err(Stop::Ended),
                 Filled::TimedOut => return Err(Stop::TimedOut),
                 Filled::Stopping => return Err(Stop::Stopping),
+                Filled::Revoked(why) => return Err(self.revoked(why)),
             }
         }
+    }
+
+    /// The answer to whatever comes next; nothing is deleted.
+    fn revoked(&mut self, why: Revoked) -> Stop {
+        self.err(None, &why.to_string());
+        Stop::Revoked(why)
     }
 
     async fn handle(&mut self, request: Request) -> Result<(), Stop> {

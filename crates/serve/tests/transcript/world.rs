@@ -150,6 +150,36 @@ impl World {
                 };
                 Ok(())
             }
+            ("remove-account", [name]) => {
+                let server = self.server(false).await;
+                let name = AccountName::new(name, server.directory.rules());
+                let name = name.map_err(|error| error.to_string())?;
+                let removed = server.directory.remove(&name).await;
+                removed.map_err(|error| error.to_string())
+            }
+            ("enabled", [name, answer]) => {
+                let command = directory::Command::SetEnabled {
+                    name: format!("{name}@example.org"),
+                    enabled: *answer == "yes",
+                };
+                self.directory(command).await
+            }
+            ("expires", [name, seconds]) => {
+                let seconds: i64 = seconds.parse().map_err(|_| "no number")?;
+                let command = directory::Command::SetExpiry {
+                    name: format!("{name}@example.org"),
+                    expires: Some(self.env.now().plus_millis(seconds * 1_000)),
+                };
+                self.directory(command).await
+            }
+            ("password", [name, password]) => {
+                let command = directory::Command::SetVerifiers {
+                    name: format!("{name}@example.org"),
+                    verifiers: vec![format!("{{PLAIN}}{password}")],
+                    replaces: None,
+                };
+                self.directory(command).await
+            }
             ("message-octets-max", [count]) => {
                 self.limits.message_octets_max = count.parse().map_err(|_| "no number")?;
                 Ok(())
@@ -192,6 +222,11 @@ impl World {
             }
             _ => Err(format!("the world knows no {keyword} {arguments}")),
         }
+    }
+
+    async fn directory(&mut self, command: directory::Command) -> Result<(), String> {
+        let done = self.server(false).await.directory.execute(command).await;
+        done.map_err(|error| format!("{error:?}"))
     }
 
     /// The octets in flight of the first server.
