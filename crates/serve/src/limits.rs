@@ -1,8 +1,10 @@
 //! Every bound of the server, by name, and the octets that may be in flight.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Every bound of the server. What happens at each is said with it; none of them
 /// ends in growing without end.
@@ -60,6 +62,9 @@ pub struct Limits {
     pub write_stall: Duration,
     /// A session that gets no octets in flight for so long is closed.
     pub octets_wait: Duration,
+    /// An APPEND of which nothing comes for so long gives way, where others wait
+    /// for the room that it holds.
+    pub append_stall: Duration,
     /// A wrong password, or one for an unknown name, is answered so long after
     /// the question, or a multiple of it where computing took longer.
     pub wrong_password_delay: Duration,
@@ -105,6 +110,7 @@ impl Default for Limits {
             handshake: MINUTE,
             write_stall: MINUTE * 5,
             octets_wait: MINUTE * 5,
+            append_stall: Duration::from_secs(30),
             wrong_password_delay: Duration::from_secs(2),
             passwords_waiting_max: 1_000,
             password_wait: Duration::from_secs(5),
@@ -118,73 +124,167 @@ impl Default for Limits {
 }
 
 /// The octets in flight on the whole node. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Octets {
+///
+/// Small requests wait in one line. Those for many wait in another, for the moment
+/// at which so many are free: in the common line they would keep what comes back
+/// from everybody behind them.
+#[derive(Clone)]
+pub struct Octets(Arc<Pool>);
+
+struct Pool {
     free: Arc<Semaphore>,
     max: usize,
+    /// How many wait.
+    waiting: AtomicUsize,
+    /// Whoever waits for many and is the next.
+    many: Mutex<()>,
+    /// Told when some come back.
+    returned: Notify,
 }
 
 /// Octets taken from [`Octets`]; dropping gives them back.
-#[derive(Debug)]
-pub struct OctetsHeld(OwnedSemaphorePermit);
+pub struct OctetsHeld {
+    permit: Option<OwnedSemaphorePermit>,
+    pool: Arc<Pool>,
+}
+
+impl fmt::Debug for Octets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Octets({} of {})", self.free(), self.max())
+    }
+}
+
+impl fmt::Debug for OctetsHeld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OctetsHeld({})", self.count())
+    }
+}
+
+/// One that waits; counts until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Octets {
+    /// A request for more, or for more than this part of all, is one for many.
+    const MANY_OCTETS: usize = 256 << 10;
+    const MANY_PART: usize = 16;
+
     /// So many in all, at least 64 KB.
     pub fn new(max: usize) -> Self {
         let max = max.clamp(64 << 10, u32::MAX as usize);
-        Self {
+        Self(Arc::new(Pool {
             free: Arc::new(Semaphore::new(max)),
             max,
-        }
+            waiting: AtomicUsize::new(0),
+            many: Mutex::new(()),
+            returned: Notify::new(),
+        }))
     }
 
     /// How many there are now.
     pub fn free(&self) -> usize {
-        self.free.available_permits()
+        self.0.free.available_permits()
     }
 
     /// How many there are in all.
     pub fn max(&self) -> usize {
-        self.max
+        self.0.max
+    }
+
+    /// Whether somebody waits for some.
+    pub fn is_wanted(&self) -> bool {
+        self.0.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Takes `count` of them, waiting in line. More than there are at all counts
     /// as all.
     pub async fn take(&self, count: usize) -> OctetsHeld {
-        let count = u32::try_from(count.min(self.max)).unwrap_or(u32::MAX);
+        if let Some(held) = self.try_take(count) {
+            return held;
+        }
+        let pool = &*self.0;
+        let _waiting = Waiting::begin(&pool.waiting);
+        let count = count.min(pool.max);
+        if count > Self::MANY_OCTETS.min(pool.max / Self::MANY_PART) {
+            let _next = pool.many.lock().await;
+            loop {
+                if let Some(held) = self.try_take(count) {
+                    return held;
+                }
+                pool.returned.notified().await;
+            }
+        }
+        let permits = u32::try_from(count).unwrap_or(u32::MAX);
         loop {
             // The semaphore is never closed; the loop only says so to the types.
-            if let Ok(permit) = Arc::clone(&self.free).acquire_many_owned(count).await {
-                return OctetsHeld(permit);
+            if let Ok(permit) = Arc::clone(&pool.free).acquire_many_owned(permits).await {
+                return self.held(permit);
             }
         }
     }
 
     /// Takes `count` of them if they are there.
     pub fn try_take(&self, count: usize) -> Option<OctetsHeld> {
-        let count = u32::try_from(count.min(self.max)).unwrap_or(u32::MAX);
-        Arc::clone(&self.free)
+        let count = u32::try_from(count.min(self.0.max)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.0.free)
             .try_acquire_many_owned(count)
-            .ok()
-            .map(OctetsHeld)
+            .ok()?;
+        Some(self.held(permit))
+    }
+
+    fn held(&self, permit: OwnedSemaphorePermit) -> OctetsHeld {
+        OctetsHeld {
+            permit: Some(permit),
+            pool: Arc::clone(&self.0),
+        }
     }
 }
 
 impl OctetsHeld {
     /// How many.
     pub fn count(&self) -> usize {
-        self.0.num_permits()
+        self.permit
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
     /// Adds those of `other`, which must come from the same [`Octets`].
-    pub fn merge(&mut self, other: Self) {
-        self.0.merge(other.0);
+    pub fn merge(&mut self, mut other: Self) {
+        match (&mut self.permit, other.permit.take()) {
+            (Some(permit), Some(more)) => permit.merge(more),
+            (permit @ None, more) => *permit = more,
+            (Some(_), None) => {}
+        }
     }
 
     /// Gives back all but `count`.
     pub fn keep(&mut self, count: usize) {
-        let surplus = self.0.num_permits().saturating_sub(count);
-        drop(self.0.split(surplus));
+        let surplus = self.count().saturating_sub(count);
+        if let Some(permit) = &mut self.permit {
+            drop(permit.split(surplus));
+        }
+        self.pool.returned.notify_one();
+    }
+}
+
+impl Drop for OctetsHeld {
+    fn drop(&mut self) {
+        // First back, then told.
+        if self.permit.take().is_some() {
+            self.pool.returned.notify_one();
+        }
     }
 }
 
@@ -204,5 +304,32 @@ mod tests {
         // More than there are at all: everything, not a wait without end.
         let all = octets.take(usize::MAX).await;
         assert_eq!((all.count(), octets.free()), (100_000, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_many_keeps_nobody_waiting() {
+        let octets = Octets::new(1_000_000);
+        let held = octets.take(900_000).await;
+        let wants = |count| {
+            let octets = octets.clone();
+            tokio::spawn(async move { octets.take(count).await })
+        };
+        let (first, second) = (wants(500_000), wants(400_000));
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(octets.is_wanted());
+        // What is there goes to whoever wants little, again and again.
+        for _ in 0..3 {
+            let little = tokio::time::timeout(Duration::from_secs(1), octets.take(60_000)).await;
+            assert_eq!(little.unwrap().count(), 60_000);
+        }
+        // Those who want many get them in their order.
+        drop(held);
+        let first = first.await.unwrap();
+        let second = second.await.unwrap();
+        assert_eq!((first.count(), second.count()), (500_000, 400_000));
+        assert!(!octets.is_wanted());
+        assert_eq!(octets.free(), 100_000);
     }
 }

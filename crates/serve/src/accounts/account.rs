@@ -3,13 +3,14 @@
 use super::live::{ExecuteError, Handle, Unavailable};
 use super::machine::{Decision, Machine, OpenFault, Sealed};
 use super::registry::Registry;
+use crate::limits::Octets;
 use crate::stream::Node;
 use account::{
     Command, Fold, FoldKind, LoadError, Note, Outcome, Part, RecentMarks, Refusal, Rest, Scope,
     State, Stored, StoredSection, Which,
 };
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use store::{Checkpoint, Commit, CommitError, Loaded, Section, SectionKey, Sections, Store};
 use terms::{AccountId, MailboxId, ModSeq, Timestamp, UidSet, UidValidity};
 
@@ -241,6 +242,15 @@ impl Account {
         self.handle.marks().recent()
     }
 
+    /// What all APPENDs to the account may hold of `all`: a part, so that one
+    /// account cannot keep it from the others. A longer message may still come,
+    /// alone.
+    pub fn append_share(&self, all: &Octets) -> Octets {
+        let share = &self.handle.marks().appends;
+        let share = share.get_or_init(|| Octets::new(all.max() / AccountMarks::APPEND_PART));
+        share.clone()
+    }
+
     /// Has something filed that is no change: it rides on the next commit.
     pub fn note(&self, note: Note) {
         let mut notes = self.handle.marks().notes();
@@ -327,12 +337,15 @@ fn joined(first: Outcome, second: Outcome) -> Outcome {
 #[derive(Debug, Default)]
 pub struct AccountMarks {
     recent: Mutex<RecentMarks>,
+    appends: OnceLock<Octets>,
     notes: Mutex<Vec<Note>>,
 }
 
 impl AccountMarks {
     /// Notes kept until the next commit; more are forgotten.
     const NOTES_MAX: usize = 1_000;
+    /// An account's share of what APPENDs may hold, as a part.
+    const APPEND_PART: usize = 8;
 
     fn recent(&self) -> MutexGuard<'_, RecentMarks> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)

@@ -4,13 +4,14 @@ use super::reply::{Reply, Tell};
 use super::session::{End, Got, Session, Step};
 use super::user::new_name;
 use crate::accounts::Account;
-use crate::limits::OctetsHeld;
-use crate::stream::Node;
+use crate::limits::{Octets, OctetsHeld};
+use crate::stream::{Filled, Node, StreamError};
 use account::{Command, MailboxRef, NewMessage, Outcome, Source, State};
 use bytes::Bytes;
 use proto::imap::AppendHead;
 use proto::imap::response::Code;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{BlobSink, PutError, Store};
 use terms::{BlobId, MailboxName};
 
@@ -23,14 +24,15 @@ pub(super) async fn append(session: &mut Session, head: AppendHead) -> Step {
     };
     // All at once: messages that each hold a part would wait for one another.
     let node = Arc::clone(session.stream.node());
-    let Some(held) = hold(&node, head.octets).await else {
-        let reply = Reply::no(Code::Unavailable, "too much to do, try later");
-        return refuse(session, &head, reply).await;
-    };
     let Some(user) = &session.user else {
         return Ok(None);
     };
     let account = user.account.clone();
+    let share = account.append_share(&node.appends);
+    let Some(held) = hold(&node, &share, head.octets).await else {
+        let reply = Reply::no(Code::Unavailable, "too much to do, try later");
+        return refuse(session, &head, reply).await;
+    };
     if head.synchronizing {
         session.continue_req("go on");
     }
@@ -38,7 +40,7 @@ pub(super) async fn append(session: &mut Session, head: AppendHead) -> Step {
     let store = Arc::clone(session.imap.directory.store());
     let mut body = Body::new(node, store, held, head.octets);
     let (tag, reply) = loop {
-        match session.event().await? {
+        match next(session, &share).await? {
             // RFC 3501 §5.4: half a message is none.
             None => return Ok(Some(End::Closed)),
             Some(Got::Chunk(octets)) => body.take(&octets).await,
@@ -89,21 +91,53 @@ fn fits(state: &State, octets: u64) -> bool {
         && limits.messages.is_none_or(|max| used.messages < max)
 }
 
+/// The next event. `None` if the client goes or is silent for too long: not as
+/// long where others wait for the room that its message has.
+async fn next(session: &mut Session, share: &Octets) -> Result<Option<Got>, StreamError> {
+    let node = Arc::clone(session.stream.node());
+    let limits = &node.limits;
+    let mut silent = Duration::ZERO;
+    loop {
+        if let Some(got) = session.next_event() {
+            return Ok(Some(got));
+        }
+        let wait = limits.append_stall.min(limits.write_stall);
+        let filled = session.stream.fill_more(wait).await?;
+        match filled {
+            Filled::Octets => silent = Duration::ZERO,
+            Filled::TimedOut => {
+                silent += wait;
+                let wanted = [share, &node.appends, &node.octets];
+                let wanted = wanted.into_iter().any(Octets::is_wanted);
+                if wanted || silent >= limits.write_stall {
+                    session.ended(filled);
+                    return Ok(None);
+                }
+            }
+            filled => {
+                session.ended(filled);
+                return Ok(None);
+            }
+        }
+    }
+}
+
 /// Room for a whole message. Those that wait for it wait for one another first,
 /// not in the line of all who want octets.
-async fn hold(node: &Node, octets: u64) -> Option<Held> {
+async fn hold(node: &Node, share: &Octets, octets: u64) -> Option<Held> {
     let count = usize::try_from(octets).unwrap_or(usize::MAX);
     let count = count.min(node.appends.max());
     let both = async {
+        let of_account = share.take(count).await;
         let of_appends = node.appends.take(count).await;
-        (of_appends, node.octets.take(count).await)
+        [of_account, of_appends, node.octets.take(count).await]
     };
     let wait = node.limits.octets_wait;
     node.env.timeout(wait, both).await.ok()
 }
 
-/// Of [`Node::appends`] and of [`Node::octets`].
-type Held = (OctetsHeld, OctetsHeld);
+/// Of the account's share, of [`Node::appends`] and of [`Node::octets`].
+type Held = [OctetsHeld; 3];
 
 /// Answers when the rest of the command has been thrown away: at once where the
 /// client waits for its continuation request. RFC 7888 §4.
