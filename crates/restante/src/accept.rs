@@ -213,5 +213,5 @@ async fn refuse(mut stream: Stream, protocol: Protocol, why: &str) {
         Protocol::Imaps | Protocol::Pop3s => return,
     };
     stream.queue(line.as_bytes());
-    stream.close().await;
+    stream.close_patiently().await;
 }

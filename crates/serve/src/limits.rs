@@ -47,7 +47,8 @@ pub struct Limits {
     pub bad_commands_max: u32,
     /// Wrong passwords before a connection is closed.
     pub wrong_passwords_max: u32,
-    /// Without a command before login: closed.
+    /// Without a command before login: closed; and after
+    /// [`Limits::BEFORE_LOGIN_TIMES`] as long whatever comes.
     pub before_login: Duration,
     /// IMAP without a command after login: closed. RFC 9051 §5.4.
     pub imap_idle: Duration,
@@ -82,6 +83,12 @@ pub struct Limits {
     pub sweep_interval: Duration,
     /// Accounts woken in one sweep.
     pub sweep_accounts_max: usize,
+}
+
+impl Limits {
+    /// A client that keeps talking may take so many times [`Limits::before_login`]
+    /// to log in.
+    pub const BEFORE_LOGIN_TIMES: u32 = 3;
 }
 
 impl Default for Limits {

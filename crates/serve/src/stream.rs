@@ -175,6 +175,8 @@ pub struct Stream {
     via: Option<Box<Peer>>,
     octets_in: u64,
     octets_out: u64,
+    /// When it began, by the monotonic clock.
+    since: Duration,
 }
 
 impl Stream {
@@ -183,6 +185,9 @@ impl Stream {
     /// One read takes so much at the most, and a quarter of it when octets in
     /// flight are scarce.
     const READ_OCTETS: usize = 64 << 10;
+    /// What a peer still sends while it is told goodbye is read for so long.
+    const LINGER: Duration = Duration::from_secs(2);
+    const LINGER_OCTETS: usize = 16 << 20;
 
     /// By TCP. Small answers go out at once (TCP_NODELAY): they have already
     /// been gathered here.
@@ -210,6 +215,7 @@ impl Stream {
             output: BytesMut::new(),
             held: None,
             sign: node.stop.subscribe(),
+            since: node.env.monotonic(),
             node,
             peer,
             via: None,
@@ -279,6 +285,14 @@ impl Stream {
             .filter(|sign| matches!(sign, Filled::Revoked(_)))
     }
 
+    /// How long a peer that has not logged in may send nothing now; nothing, if
+    /// all its time is over.
+    pub fn patience_before_login(&self) -> Duration {
+        let wait = self.node.limits.before_login;
+        let passed = self.node.env.monotonic().saturating_sub(self.since);
+        wait.min((wait * Limits::BEFORE_LOGIN_TIMES).saturating_sub(passed))
+    }
+
     /// What has come and is not consumed. Take from its front with
     /// [`Stream::consume`] or `split_to`.
     pub fn input(&mut self) -> &mut BytesMut {
@@ -317,6 +331,9 @@ impl Stream {
         heeds: impl Fn(Filled) -> bool,
     ) -> Result<Filled, StreamError> {
         self.flush().await?;
+        if wait.is_zero() {
+            return Ok(Filled::TimedOut);
+        }
         self.hold().await?;
         if self.input.is_empty() {
             self.input = BytesMut::new();
@@ -537,9 +554,32 @@ impl Stream {
             .ok()
     }
 
+    /// Closes as [`Stream::close`] does, for a peer that did not ask for it: what
+    /// it still sends is read for a while, because the system would answer octets
+    /// that nobody has read with a reset, which may overtake what was said last.
+    pub async fn close_patiently(mut self) {
+        self.say_end().await;
+        let node = Arc::clone(&self.node);
+        let rest = async {
+            let mut most = Self::LINGER_OCTETS;
+            while let Ok(count @ 1..) = poll_fn(|cx| self.poll_read(cx)).await {
+                self.input.clear();
+                most = most.saturating_sub(count);
+                if most == 0 {
+                    return;
+                }
+            }
+        };
+        let _ = node.env.timeout(Self::LINGER, rest).await;
+    }
+
     /// Writes what has gathered and says the end, to TLS too. What fails on the
     /// way does not matter any more.
     pub async fn close(mut self) {
+        self.say_end().await;
+    }
+
+    async fn say_end(&mut self) {
         if self.flush().await.is_ok() {
             let limit = self.node.limits.handshake.min(Duration::from_secs(5));
             let node = Arc::clone(&self.node);

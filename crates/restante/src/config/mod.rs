@@ -132,7 +132,8 @@ table! {
         /// used up, sessions stop reading until some is free again.
         Default memory "memory": Octets = Octets(256 << 20), r#""256M""#;
 
-        /// How long a client may take to log in.
+        /// How long a client may send nothing before it logs in. It may take three
+        /// times as long to log in at all.
         Default login_timeout "login-timeout": Span = Span::seconds(180), r#""3m""#;
 
         /// How long an IMAP client may send nothing, outside of IDLE.

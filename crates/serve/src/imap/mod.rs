@@ -33,8 +33,8 @@ mod tests;
 mod user;
 
 use crate::auth::Directory;
-use crate::stream::{Stream, Tls};
-use session::Session;
+use crate::stream::{Stream, StreamError, Tls};
+use session::{End, Session};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,15 +81,17 @@ pub fn run(stream: Stream, imap: Imap) -> impl Future<Output = ()> + Send {
     async move {
         let env = session.stream.node().env.clone();
         let started = env.monotonic();
-        let end = match session.run().await {
-            Ok(end) => end.to_string(),
-            Err(error) => error.to_string(),
-        };
-        Box::pin(close(session, &end, env.monotonic() - started)).await;
+        let end = session.run().await;
+        Box::pin(close(session, end, env.monotonic() - started)).await;
     }
 }
 
-async fn close(session: Session, end: &str, duration: Duration) {
+async fn close(session: Session, end: Result<End, StreamError>, duration: Duration) {
+    let asked = matches!(end, Ok(End::Logout | End::Closed));
+    let end = match &end {
+        Ok(end) => end.to_string(),
+        Err(error) => error.to_string(),
+    };
     let (octets_in, octets_out) = session.stream.octets_moved();
     info!(
         protocol = "imap",
@@ -101,5 +103,9 @@ async fn close(session: Session, end: &str, duration: Duration) {
         end,
         "session ended"
     );
-    session.stream.close().await;
+    if asked {
+        session.stream.close().await;
+    } else {
+        session.stream.close_patiently().await;
+    }
 }

@@ -160,7 +160,7 @@ impl Session {
         if self.user.is_some() {
             limits.imap_idle
         } else {
-            limits.before_login
+            self.stream.patience_before_login()
         }
     }
 

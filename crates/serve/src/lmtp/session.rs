@@ -112,7 +112,10 @@ impl Session {
             "session ended"
         );
         if settled.is_ok() {
-            self.stream.close().await;
+            match stop {
+                Stop::Quit | Stop::Ended => self.stream.close().await,
+                _ => self.stream.close_patiently().await,
+            }
         }
     }
 

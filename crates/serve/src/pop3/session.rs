@@ -106,7 +106,10 @@ impl Session {
             end = %stop,
             "session ended"
         );
-        self.stream.close().await;
+        match stop {
+            Stop::Quit | Stop::Ended => self.stream.close().await,
+            _ => self.stream.close_patiently().await,
+        }
     }
 
     async fn serve(&mut self) -> Stop {
@@ -161,7 +164,10 @@ impl Session {
             }
             // RFC 1939 §3: at least 10 minutes; then no word is said and nothing
             // deleted.
-            let wait = self.stream.node().limits.pop3_idle;
+            let wait = match &self.state {
+                State::Authorization(_) => self.stream.patience_before_login(),
+                State::Transaction(_) => self.stream.node().limits.pop3_idle,
+            };
             match self.stream.fill(wait).await? {
                 Filled::Octets => {}
                 Filled::End => return Err(Stop::Ended),

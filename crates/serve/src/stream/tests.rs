@@ -174,3 +174,27 @@ async fn a_handshake_that_does_not_come_is_given_up() {
     assert_eq!(stream.fill(WAIT).await.unwrap(), Filled::End);
     peer.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_goodbye_reaches_a_peer_that_keeps_talking() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let talks = async {
+        let mut peer = TcpStream::connect(address).await.unwrap();
+        for _ in 0..64 {
+            // Refused or not, it does not listen.
+            let _ = peer.write_all(&[b'x'; 64 << 10]).await;
+        }
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).await.map(|_| got)
+    };
+    let hangs_up = async {
+        let (socket, peer) = listener.accept().await.unwrap();
+        let mut stream = Stream::tcp(node(Limits::default()), socket, peer);
+        assert_eq!(stream.fill(WAIT).await.unwrap(), Filled::Octets);
+        stream.queue(b"enough\r\n");
+        stream.close_patiently().await;
+    };
+    let (got, ()) = futures::future::join(talks, hangs_up).await;
+    assert_eq!(got.unwrap(), b"enough\r\n");
+}
