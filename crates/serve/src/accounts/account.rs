@@ -215,15 +215,21 @@ impl Account {
     pub async fn execute(&self, command: Command) -> Result<Outcome, ExecuteError<Refusal>> {
         // Only these can leave a rest.
         let mut again = match &command {
-            Command::Store { .. } | Command::Expunge { .. } | Command::Sweep => {
-                Some(command.clone())
-            }
+            Command::Store { .. }
+            | Command::Expunge { .. }
+            | Command::Collect { .. }
+            | Command::Undo { .. }
+            | Command::Sweep => Some(command.clone()),
             _ => None,
         };
         let (mut outcome, mut rest) = self.handle.execute(command).await?;
         while let (Some(command), Some(left)) = (&mut again, rest) {
             narrow(command, left);
-            let (more, left) = self.handle.execute(command.clone()).await?;
+            let (more, left) = match self.handle.execute(command.clone()).await {
+                // Somebody else has brought the rest back meanwhile.
+                Err(ExecuteError::Refused(Refusal::NothingToRestore)) => return Ok(outcome),
+                done => done?,
+            };
             outcome = joined(outcome, more);
             rest = left;
         }
@@ -328,6 +334,29 @@ fn joined(first: Outcome, second: Outcome) -> Outcome {
         ) => Outcome::Swept {
             expunged: expunged.saturating_add(expunged2),
             purged: purged.saturating_add(purged2),
+        },
+        (
+            Outcome::Collected {
+                collected,
+                expunged,
+            },
+            Outcome::Collected {
+                collected: collected2,
+                expunged: expunged2,
+            },
+        ) => Outcome::Collected {
+            collected: collected.saturating_add(collected2),
+            expunged: both(expunged, &expunged2),
+        },
+        (
+            Outcome::Restored { count, .. },
+            Outcome::Restored {
+                count: count2,
+                over_quota,
+            },
+        ) => Outcome::Restored {
+            count: count.saturating_add(count2),
+            over_quota,
         },
         (_, second) => second,
     }

@@ -11,6 +11,8 @@ mod live;
 mod machine;
 mod names;
 mod registry;
+#[cfg(test)]
+mod steps;
 pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
