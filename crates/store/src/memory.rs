@@ -78,7 +78,8 @@ struct Blob {
     users: usize,
     /// While nobody has bound it: the time of the first commit since it came.
     unbound_since: Option<Timestamp>,
-    damaged: bool,
+    /// From this octet on.
+    damaged: Option<u64>,
 }
 
 const CLOSED: &str = "it has been closed";
@@ -107,8 +108,14 @@ impl MemoryStore {
 
     /// From now on the blob reads as [`BlobError::Damaged`].
     pub fn damage_blob(&self, id: BlobId) {
+        self.damage_blob_from(id, 0);
+    }
+
+    /// From now on reads of the blob that go beyond its first `octets` say that it
+    /// is damaged.
+    pub fn damage_blob_from(&self, id: BlobId, octets: u64) {
         if let Some(blob) = self.state().blobs.get_mut(&id) {
-            blob.damaged = true;
+            blob.damaged = Some(octets);
         }
     }
 
@@ -284,7 +291,7 @@ impl State {
 
     fn blob(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, BlobError> {
         let blob = self.blobs.get(&id).ok_or(BlobError::Missing(id))?;
-        if blob.damaged {
+        if blob.damaged.is_some_and(|from| range.end > from) {
             return Err(BlobError::Damaged(id));
         }
         let cut =
@@ -324,7 +331,7 @@ impl State {
         for (id, blob) in &self.blobs {
             found.blobs += 1;
             found.octets += blob.octets.len() as u64;
-            if blob.damaged && blob.users > 0 {
+            if blob.damaged.is_some() && blob.users > 0 {
                 found.damaged_blobs.push(*id);
                 found.notes.push(format!("blob {id}: damaged"));
             }
@@ -395,7 +402,7 @@ impl BlobSink for MemorySink {
                     derived: (!derived.is_empty()).then_some(derived),
                     users: 0,
                     unbound_since: None,
-                    damaged: false,
+                    damaged: None,
                 },
             );
             Ok(())

@@ -3,11 +3,13 @@
 use super::session::Stop;
 use crate::accounts::Account;
 use crate::auth::Login;
-use crate::stream::Stream;
+use crate::limits::OctetsHeld;
+use crate::stream::{Node, Stream};
 use account::{Collect, Command, DropEntry, DropWindow};
 use bytes::Bytes;
 use proto::pop3::reply::{self, ResponseCode};
 use proto::wire::{DotEncoder, TopFilter};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use store::{BlobError, Store};
 use terms::BlobId;
@@ -24,6 +26,16 @@ pub(super) enum Range {
 
 /// Octets that one read of a blob asks for.
 const READ_OCTETS: u64 = 64 << 10;
+
+/// A message that is no longer is read to its end before it is promised.
+const AHEAD_OCTETS: u64 = 1 << 20;
+
+/// Pieces of a message that have been read before it goes out.
+#[derive(Default)]
+struct Ahead {
+    pieces: VecDeque<Bytes>,
+    _held: Option<OctetsHeld>,
+}
 
 /// A maildrop, and what a session has marked in it.
 pub(super) struct Maildrop {
@@ -171,6 +183,19 @@ impl Maildrop {
                 return Ok(false);
             }
         };
+        // What is found damaged later could only be told by closing.
+        let node = Arc::clone(stream.node());
+        let ahead = self.ahead(&node, blob, first.len() as u64, blob_octets);
+        let mut ahead = match range {
+            Range::Whole => match ahead.await {
+                Ok(ahead) => ahead,
+                Err(error) => {
+                    refuse(stream, &error);
+                    return Ok(false);
+                }
+            },
+            Range::Top(_) => Ahead::default(),
+        };
         let text = format!("{} octets", message.size);
         match range {
             Range::Whole => reply::ok(stream.output(), &text),
@@ -189,7 +214,11 @@ impl Maildrop {
         drop(first);
         while at < blob_octets && !sending.is_done() {
             stream.relieve().await?;
-            let octets = match self.read(blob, at, blob_octets).await {
+            let read = match ahead.pieces.pop_front() {
+                Some(octets) => Ok(octets),
+                None => self.read(blob, at, blob_octets).await,
+            };
+            let octets = match read {
                 Ok(octets) if !octets.is_empty() => octets,
                 Ok(_) => return Err(Stop::Cut),
                 Err(error) => {
@@ -203,6 +232,32 @@ impl Maildrop {
         sending.encoder.finish(stream.output());
         stream.relieve().await?;
         Ok(true)
+    }
+
+    /// The rest of a message of which nothing has been promised yet, where it is
+    /// short enough and there is room for it.
+    async fn ahead(
+        &self,
+        node: &Node,
+        blob: BlobId,
+        mut at: u64,
+        length: u64,
+    ) -> Result<Ahead, BlobError> {
+        let mut ahead = Ahead::default();
+        if at >= length || length > AHEAD_OCTETS {
+            return Ok(ahead);
+        }
+        let count = usize::try_from(length - at).unwrap_or(usize::MAX);
+        ahead._held = node.octets.try_take(count);
+        while ahead._held.is_some() && at < length {
+            let octets = self.read(blob, at, length).await?;
+            if octets.is_empty() {
+                break;
+            }
+            at += octets.len() as u64;
+            ahead.pieces.push_back(octets);
+        }
+        Ok(ahead)
     }
 
     /// The octets of a blob from `at`, as many as one read gives.

@@ -196,6 +196,18 @@ impl World {
                 self.memory()?.fail_next_commit(Outcome::Applied);
                 Ok(())
             }
+            ("long-mail", [account, mailbox, lines]) => {
+                let lines = lines.parse().map_err(|_| "no number")?;
+                let line = format!("{}\r\n", "x".repeat(78));
+                let message = format!("Subject: long\r\n\r\n{}", line.repeat(lines));
+                self.mail(account, mailbox, message).await
+            }
+            ("damage-last-mail", [at]) if !at.is_empty() => {
+                let at = at.parse().map_err(|_| "no number")?;
+                let blob = self.last_blob.ok_or("no mail yet")?;
+                self.memory()?.damage_blob_from(blob, at);
+                Ok(())
+            }
             ("damage-last-mail", _) => {
                 self.memory()?
                     .damage_blob(self.last_blob.ok_or("no mail yet")?);
