@@ -250,6 +250,13 @@ impl Root {
                 self.file_clocks(clocks);
             }
             Change::ClocksSet { clocks } => self.file_clocks(clocks),
+            Change::ReadForgotten => self.forget_read(),
+            Change::DeviceWarned { device, time } => {
+                if let Some(device) = self.devices.get_mut(device) {
+                    Arc::make_mut(device).warned = Some(*time);
+                }
+            }
+            Change::RunWaits(since) => self.run_waits = *since,
             Change::LogTrimmed { mailbox, floor } => {
                 if let Some(mailbox) = self.mailbox_mut(*mailbox) {
                     mailbox.log_floor = mailbox.log_floor.max(*floor);
@@ -529,15 +536,28 @@ impl Root {
         }
     }
 
-    /// Everything of a device but its sets, which have changes of their own.
+    fn forget_read(&mut self) {
+        let ids: Vec<DeviceId> = self.devices.iter().map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some(device) = self.devices.get_mut(&id)
+                && !device.read.is_empty()
+            {
+                Arc::make_mut(device).read = crate::EmailSet::new();
+            }
+        }
+    }
+
+    /// Everything of a device but its sets and its warning, which have changes of
+    /// their own.
     fn file_device(&mut self, device: &Device) {
         let old = self.devices.get(&device.id);
-        let (collected, read) = old.map_or_else(Default::default, |old| {
-            (old.collected.clone(), old.read.clone())
+        let (collected, read, warned) = old.map_or_else(Default::default, |old| {
+            (old.collected.clone(), old.read.clone(), old.warned)
         });
         let device = Device {
             collected,
             read,
+            warned,
             ..device.clone()
         };
         self.next_device = self

@@ -241,6 +241,15 @@ pub(crate) enum Change {
     ClocksSet {
         clocks: Vec<Run<Option<Timestamp>>>,
     },
+    /// What devices have only read counts no longer.
+    ReadForgotten,
+    /// The owner was told that a device will be forgotten.
+    DeviceWarned {
+        device: DeviceId,
+        time: Timestamp,
+    },
+    /// Since when a run of the hold waits because it is large.
+    RunWaits(Option<Timestamp>),
     LogTrimmed {
         mailbox: MailboxId,
         floor: ModSeq,

@@ -94,6 +94,26 @@ pub enum Source {
     Import,
 }
 
+/// How careful a sweep is: a run of the hold that would expunge a large part of an
+/// account at one time waits a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SweepRules {
+    /// A run is large that would expunge more than so many of a hundred messages
+    /// of the account.
+    pub run_percent_max: u8,
+    /// A run of fewer rows is never large.
+    pub run_rows_min: u64,
+}
+
+impl Default for SweepRules {
+    fn default() -> Self {
+        Self {
+            run_percent_max: 50,
+            run_rows_min: 100,
+        }
+    }
+}
+
 /// Which rows are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -246,9 +266,15 @@ pub enum Command {
     },
     /// Revokes a device: it counts no longer.
     RevokeDevice(DeviceId),
-    /// Does what is due: lets go what the undo window no longer keeps. As much as
+    /// A device was heard of; see [`crate::State::poll_is_due`]. One that was
+    /// forgotten counts again.
+    Poll(DeviceId),
+    /// A device's owner was told that it will be forgotten.
+    DeviceWarned(DeviceId),
+    /// Does what is due: expunges what the hold has held for long enough, lets go
+    /// what the undo window no longer keeps, forgets silent devices. As much as
     /// one commit may; see [`crate::Decision::rest`].
-    Sweep,
+    Sweep(SweepRules),
     /// Brings expunged rows back.
     Undo {
         /// Which.

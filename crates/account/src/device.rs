@@ -27,6 +27,8 @@ pub struct Device {
     pub expires: Option<Timestamp>,
     /// When it was silent for too long and stopped counting.
     pub forgotten: Option<Timestamp>,
+    /// When its owner was told that it will be forgotten.
+    pub warned: Option<Timestamp>,
     /// When it last polled, as far as filed.
     pub last_poll: Option<Timestamp>,
     /// What it may be used for.
@@ -45,10 +47,37 @@ impl Device {
 
     /// Whether a message waits for it.
     pub fn counts(&self) -> bool {
-        self.protocols.pop3
-            && !self.may_not_delete
-            && self.revoked.is_none()
-            && self.forgotten.is_none()
+        self.collects() && self.forgotten.is_none()
+    }
+
+    /// Whether what it collects is collected for the account: true of a forgotten
+    /// device too, for what it took before.
+    pub fn collects(&self) -> bool {
+        self.protocols.pop3 && !self.may_not_delete && self.revoked.is_none()
+    }
+
+    /// When it last was heard of.
+    pub fn heard(&self) -> Timestamp {
+        self.last_poll
+            .map_or(self.declared, |poll| poll.max(self.declared))
+    }
+
+    /// What a change of it says: all but its sets and its warning, which have
+    /// changes of their own.
+    pub(crate) fn record(&self) -> Self {
+        Self {
+            warned: None,
+            collected: EmailSet::new(),
+            read: EmailSet::new(),
+            ..self.clone()
+        }
+    }
+
+    /// What it has only read, and not taken out of its drop.
+    pub(crate) fn only_read(&self) -> EmailSet {
+        let mut set = self.read.clone();
+        set.subtract(&self.collected);
+        set
     }
 }
 

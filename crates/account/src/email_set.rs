@@ -45,6 +45,19 @@ impl EmailSet {
         self.runs.get(email.0).is_some()
     }
 
+    /// Whether all from `first` to `last` are in it.
+    pub(crate) fn covers(&self, first: EmailNumber, last: EmailNumber) -> bool {
+        let run = self.runs.run_at(first.0);
+        run.is_some_and(|run| last.0 <= run.last)
+    }
+
+    /// Removes all that is not in `other`.
+    pub(crate) fn retain(&mut self, other: &Self) {
+        let mut outside = self.clone();
+        outside.subtract(other);
+        self.subtract(&outside);
+    }
+
     /// Adds one.
     pub fn insert(&mut self, email: EmailNumber) {
         self.runs.set(email.0, email.0, Some(()));

@@ -38,11 +38,12 @@ mod view;
 
 pub use changes::{Changes, Note};
 pub use command::{
-    COMMIT_ROWS_MAX, Command, MailboxRef, NewMessage, Source, UndoWhich, WHOLE_ROWS_MAX, Which,
+    COMMIT_ROWS_MAX, Command, MailboxRef, NewMessage, Source, SweepRules, UndoWhich,
+    WHOLE_ROWS_MAX, Which,
 };
-pub use decide::decide;
+pub use decide::{COLLECTED, decide};
 pub use device::{Device, DeviceId, DeviceProtocols};
-pub use due::next_due;
+pub use due::{devices_to_warn, next_due};
 pub use email_set::EmailSet;
 pub use expunge_log::ExpungeLog;
 pub use expunged::{Batch, Cause, Expunged};

@@ -97,8 +97,13 @@ pub enum Outcome {
     Swept {
         /// Rows of INBOX that the hold has expunged.
         expunged: u64,
+        /// Octets that the account takes up less.
+        octets: u64,
         /// Expunged rows that were let go.
         purged: u64,
+        /// Rows that are over and wait a day, because they are a large part of the
+        /// account.
+        waiting: u64,
     },
     /// Rows came back.
     Restored {

@@ -256,6 +256,12 @@ impl<V: Copy + Eq> RunMap<V> {
         (number <= last).then_some(value)
     }
 
+    /// The run that `number` is in.
+    pub(crate) fn run_at(&self, number: u64) -> Option<Run<V>> {
+        let (&first, &(last, value)) = self.runs.at_or_below(&number)?;
+        (number <= last).then_some(Run { first, last, value })
+    }
+
     /// All runs, ascending.
     pub(crate) fn runs(&self) -> impl DoubleEndedIterator<Item = Run<V>> + '_ {
         self.runs

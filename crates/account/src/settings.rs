@@ -53,23 +53,26 @@ pub struct HoldSettings {
     pub forget_device_seconds: u32,
     /// Whether IMAP sees `$Collected`.
     pub show_collected: bool,
-    /// The last change of these that made something due sooner.
+    /// The last change, of these or of a device, that made something due sooner.
+    /// Nothing goes before max(at-least, 24 h) after it.
     pub changed: Timestamp,
 }
 
 impl HoldSettings {
     /// The clock's time plus the span, the earliest moment at which the hold
-    /// expunges what was collected at `start`; `None` under `Forever`.
-    pub fn due(&self, start: Timestamp) -> Option<Timestamp> {
+    /// expunges what was collected at `start`, by RETR alone or not; `None` under
+    /// `Forever`.
+    pub fn due(&self, start: Timestamp, only_read: bool) -> Option<Timestamp> {
         let span = match self.hold {
             Hold::Remove => 0,
             Hold::Span(seconds) => seconds,
             Hold::Forever => return None,
         };
         // What was only read stays for at least so long.
-        let seconds = match self.collect {
-            Collect::Dele => span,
-            Collect::Retr => span.max(self.at_least_seconds),
+        let seconds = if only_read {
+            span.max(self.at_least_seconds)
+        } else {
+            span
         };
         Some(
             start
@@ -83,8 +86,40 @@ impl HoldSettings {
         start.plus_millis(self.at_least_millis()).max(self.floor())
     }
 
+    /// Whether what was only read stays longer than what was deleted.
+    pub(crate) fn read_stays_longer(&self) -> bool {
+        match self.hold {
+            Hold::Remove => self.at_least_seconds > 0,
+            Hold::Span(seconds) => seconds < self.at_least_seconds,
+            Hold::Forever => false,
+        }
+    }
+
+    /// Whether these settings, in the place of `old`, let something go sooner.
+    pub fn is_sooner_than(&self, old: &Self) -> bool {
+        let span = |settings: &Self| match settings.hold {
+            Hold::Remove => 0,
+            Hold::Span(seconds) => u64::from(seconds),
+            Hold::Forever => u64::MAX,
+        };
+        span(self) < span(old)
+            || (self.collect == Collect::Retr && old.collect == Collect::Dele)
+            || (self.give_way && !old.give_way)
+            || self.at_least_seconds < old.at_least_seconds
+            || self.undo_seconds < old.undo_seconds
+            || self.forget_device_seconds < old.forget_device_seconds
+    }
+
+    /// Whether all is set as in `other`, whenever it was set.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        Self {
+            changed: other.changed,
+            ..*self
+        } == *other
+    }
+
     /// Nothing goes sooner than this after a change of the settings.
-    fn floor(&self) -> Timestamp {
+    pub fn floor(&self) -> Timestamp {
         if self.changed == Timestamp::EPOCH {
             return Timestamp::EPOCH;
         }

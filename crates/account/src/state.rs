@@ -58,6 +58,8 @@ pub(crate) struct Root {
     pub expunged_oldest: Option<Timestamp>,
     /// Entry and value. RFC 5464.
     pub metadata: Arc<BTreeMap<String, Vec<u8>>>,
+    /// Since when a run of the hold waits because it is large.
+    pub run_waits: Option<Timestamp>,
 }
 
 /// The table of a mailbox, as far as it is loaded.
@@ -262,6 +264,12 @@ impl State {
         self.root.clocks.get(email.0)
     }
 
+    /// Since when a run of the hold waits because it would expunge too much of the
+    /// account at one time.
+    pub fn run_waits(&self) -> Option<Timestamp> {
+        self.root.run_waits
+    }
+
     /// How many rows an email has in mailboxes, if it has any.
     pub(crate) fn copies(&self, email: EmailNumber) -> Copies {
         self.root.copies.get(email.0).unwrap_or(Copies::ONE)
@@ -292,6 +300,7 @@ impl Root {
             expunged_changed: ModSeq::ZERO,
             expunged_oldest: None,
             metadata: Arc::default(),
+            run_waits: None,
         }
     }
 }

@@ -8,8 +8,8 @@
 use account::directory;
 use account::{
     Cause, Collect, Command, DeviceId, DeviceProtocols, FoldKind, Hold, HoldSettings, Limits,
-    NewMessage, Note, Scope, Source, SpecialUses, State, Stored, StoredSection, UndoWhich, Which,
-    decide,
+    NewMessage, Note, Scope, Source, SpecialUses, State, Stored, StoredSection, SweepRules,
+    UndoWhich, Which, decide,
 };
 use std::path::PathBuf;
 use terms::{
@@ -193,7 +193,7 @@ fn commands() -> Vec<Command> {
             octets: None,
             messages: Some(1_000),
         }),
-        Command::Sweep,
+        Command::Sweep(SweepRules::default()),
         Command::DeleteMailbox {
             name: name("Done/Caf\u{e9}"),
         },
@@ -207,7 +207,7 @@ fn commands() -> Vec<Command> {
         }),
         Command::Epoch,
         append(30, NewMessage::new(BlobId(30), 55)),
-        Command::Sweep,
+        Command::Sweep(SweepRules::default()),
         append(40, NewMessage::new(BlobId(40), 66)),
         Command::Collect {
             device: DeviceId::DEFAULT,
@@ -222,7 +222,7 @@ fn record_account() {
     let mut now = Timestamp(1_700_000_000_000);
     let (mut log, mut sections) = (Records::new(), Records::new());
     for (index, command) in commands().into_iter().enumerate() {
-        now = now.plus_millis(if matches!(command, Command::Sweep) {
+        now = now.plus_millis(if matches!(command, Command::Sweep(_)) {
             8 * DAY
         } else {
             1_000

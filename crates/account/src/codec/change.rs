@@ -171,6 +171,16 @@ fn put_change(w: &mut Writer, change: &Change) -> u8 {
             put_number(w, *floor);
             10
         }
+        Change::ReadForgotten => 12,
+        Change::DeviceWarned { device, time } => {
+            w.varint(device.0.into());
+            put_time(w, *time);
+            13
+        }
+        Change::RunWaits(since) => {
+            put_option(w, *since, put_time);
+            14
+        }
         Change::Epoch {
             mailboxes,
             next_email,
@@ -361,6 +371,12 @@ fn take_change(r: &mut Reader<'_>, kind: u8) -> Result<Change> {
             next_mailbox: take_mailbox(r)?,
             next_device: DeviceId(r.varint32()?),
         },
+        12 => Change::ReadForgotten,
+        13 => Change::DeviceWarned {
+            device: DeviceId(r.varint32()?),
+            time: take_time(r)?,
+        },
+        14 => Change::RunWaits(take_option(r, take_time)?),
         _ => take_row_change(r, kind)?,
     })
 }

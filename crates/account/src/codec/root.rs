@@ -5,7 +5,7 @@ use super::{
     Result, put_bool, put_copies, put_email_set, put_hold, put_keywords, put_limits, put_number,
     put_option, put_runs, put_time, put_uid_next, put_used, put_validity, take_bool, take_copies,
     take_email_set, take_hold, take_keywords, take_limits, take_mailbox_name, take_number,
-    take_option, take_runs, take_time, take_uid_next, take_used, take_validity, take_version,
+    take_option, take_runs, take_time, take_uid_next, take_used, take_validity,
 };
 use crate::device::{Device, DeviceId, DeviceProtocols};
 use crate::fold::Folding;
@@ -16,12 +16,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use terms::{AccountId, BlobId, EmailNumber, MailboxId, Reader, Writer};
 
-/// Version of the root section.
+/// Version of the root section; 2 where additions follow, which are not written
+/// as long as there are none.
 const VERSION: u8 = 1;
+const VERSION_WITH_ADDITIONS: u8 = 2;
 
 /// All of the root that changes have made.
 pub(crate) fn put_root(w: &mut Writer, root: &Root) {
-    w.u8(VERSION);
+    let additions = additions(root);
+    w.u8(if additions.is_empty() {
+        VERSION
+    } else {
+        VERSION_WITH_ADDITIONS
+    });
     w.u128(root.account.0);
     put_number(w, root.head);
     put_option(w, root.created, put_time);
@@ -61,10 +68,65 @@ pub(crate) fn put_root(w: &mut Writer, root: &Root) {
     put_number(w, root.expunged_changed);
     put_option(w, root.expunged_oldest, put_time);
     put_metadata(w, &root.metadata);
+    if !additions.is_empty() {
+        w.varint(additions.len() as u64);
+        for (kind, octets) in additions {
+            w.u8(kind);
+            w.bytes(&octets);
+        }
+    }
+}
+
+/// What later releases have added to the root: a kind and its octets.
+fn additions(root: &Root) -> Vec<(u8, Vec<u8>)> {
+    let mut additions = Vec::new();
+    let mut add = |kind: u8, put: &dyn Fn(&mut Writer)| {
+        let mut w = Writer::new();
+        put(&mut w);
+        additions.push((kind, w.into_octets()));
+    };
+    if let Some(since) = root.run_waits {
+        add(1, &|w| put_time(w, since));
+    }
+    let warned = root.devices.values();
+    let warned: Vec<_> = warned
+        .filter_map(|device| Some((device.id, device.warned?)))
+        .collect();
+    if !warned.is_empty() {
+        add(2, &|w| {
+            w.varint(warned.len() as u64);
+            for (device, time) in &warned {
+                w.varint(device.0.into());
+                put_time(w, *time);
+            }
+        });
+    }
+    additions
+}
+
+fn take_addition(root: &mut Root, kind: u8, octets: &[u8]) -> Result<()> {
+    let mut r = Reader::new(octets);
+    match kind {
+        1 => root.run_waits = Some(take_time(&mut r)?),
+        2 => {
+            for _ in 0..r.count(2)? {
+                let (device, time) = (DeviceId(r.varint32()?), take_time(&mut r)?);
+                if let Some(device) = root.devices.get_mut(&device) {
+                    Arc::make_mut(device).warned = Some(time);
+                }
+            }
+        }
+        _ => return Err(r.malformed("an addition of a known kind")),
+    }
+    r.finish()
 }
 
 pub(crate) fn take_root(r: &mut Reader<'_>) -> Result<Root> {
-    take_version(r, VERSION)?;
+    let has_additions = match r.u8()? {
+        VERSION => false,
+        VERSION_WITH_ADDITIONS => true,
+        _ => return Err(r.malformed("a version that this release knows")),
+    };
     let mut root = Root::new(AccountId(r.u128()?));
     root.head = take_number(r)?;
     root.created = take_option(r, take_time)?;
@@ -107,6 +169,13 @@ pub(crate) fn take_root(r: &mut Reader<'_>) -> Result<Root> {
     root.expunged_changed = take_number(r)?;
     root.expunged_oldest = take_option(r, take_time)?;
     root.metadata = Arc::new(take_metadata(r)?);
+    if has_additions {
+        for _ in 0..r.count(2)? {
+            let kind = r.u8()?;
+            let octets = r.bytes()?;
+            take_addition(&mut root, kind, octets)?;
+        }
+    }
     Ok(root)
 }
 
@@ -199,6 +268,7 @@ pub(crate) fn take_device(r: &mut Reader<'_>) -> Result<Device> {
             imap: take_bool(r)?,
         },
         may_not_delete: take_bool(r)?,
+        warned: None,
         collected: crate::EmailSet::new(),
         read: crate::EmailSet::new(),
     })

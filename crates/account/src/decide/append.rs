@@ -1,6 +1,6 @@
 //! Deliveries and APPEND. RFC 9051 §6.3.12.
 
-use super::{Draft, KeywordPlaces, mailbox, mailboxes, next_uids};
+use super::{Draft, KeywordPlaces, collected, mailbox, mailboxes, next_uids};
 use crate::changes::{Change, Placed};
 use crate::command::{MailboxRef, NewMessage, Source, WHOLE_ROWS_MAX};
 use crate::maildrop::is_unique_id;
@@ -123,7 +123,7 @@ fn place(
     let number = draft.next;
     for ((message, uid), offset) in messages.iter().zip(uids.iter()).zip(0..) {
         let email = EmailNumber(first_email.0.saturating_add(offset));
-        let places = keywords.of(&message.flags)?;
+        let places = keywords.of(&collected::without_collected(&message.flags))?;
         let row = row(message, uid, email, number, &places, now);
         counts.add(row.flags, row.size);
         used.octets = used.octets.saturating_add(u64::from(row.size));

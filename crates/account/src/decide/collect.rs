@@ -1,80 +1,124 @@
 //! What POP3 devices collect, and the clocks that it starts.
 
 use super::expunge::removal;
-use super::{Draft, runs};
+use super::{Draft, collected, runs};
 use crate::EmailSet;
 use crate::changes::Change;
 use crate::command::WHOLE_ROWS_MAX;
 use crate::device::{Device, DeviceId};
+use crate::due;
 use crate::expunged::Cause;
 use crate::outcome::{Decision, Outcome, Refusal, Rest};
 use crate::persistent::Run;
 use crate::rows::Row;
-use crate::settings::{Collect, Hold};
+use crate::settings::Collect;
 use crate::state::State;
 use crate::table::Table;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use terms::{EmailNumber, MailboxId, SystemFlag, Timestamp, Uid, UidSet};
 
-type ClockRuns = Vec<Run<Option<Timestamp>>>;
+pub(super) type ClockRuns = Vec<Run<Option<Timestamp>>>;
 
 /// Whether `device` no longer waits for `email`.
 fn has(device: &Device, email: EmailNumber, how: Collect) -> bool {
     device.collected.contains(email) || (how == Collect::Retr && device.read.contains(email))
 }
 
-/// Whether all devices that count have collected `email`.
-pub(super) fn is_collected(state: &State, email: EmailNumber) -> bool {
+/// Whether a device has collected `email`, and every device that counts has.
+pub(crate) fn is_collected(state: &State, email: EmailNumber) -> bool {
     is_collected_but_for(state, email, None)
 }
 
+/// The same as if `other` counted no longer. What a forgotten device has taken
+/// stays taken; what a revoked one took says nothing: it may have been a thief.
 fn is_collected_but_for(state: &State, email: EmailNumber, other: Option<DeviceId>) -> bool {
     let how = state.hold().collect;
-    let mut counting = state
-        .devices()
-        .filter(|device| device.counts() && Some(device.id) != other)
-        .peekable();
-    counting.peek().is_some() && counting.all(|device| has(device, email, how))
+    let mut taken = false;
+    for device in state.devices().filter(|device| device.collects()) {
+        let has = has(device, email, how);
+        if !has && device.counts() && Some(device.id) != other {
+            return false;
+        }
+        taken |= has;
+    }
+    taken
 }
 
 /// The clocks after messages of INBOX were flagged or unflagged: \Flagged keeps a
 /// message out of the hold's reach; unflagged, its clock starts anew.
 pub(super) fn clocks_after_flags(
     state: &State,
-    flagged: &[EmailNumber],
+    flagged: &[(EmailNumber, Uid)],
     unflagged: &[EmailNumber],
     now: Timestamp,
-) -> ClockRuns {
-    let mut clocks = BTreeMap::new();
-    for email in flagged {
-        if state.clock(*email).is_some() {
-            clocks.insert(email.0, None);
-        }
-    }
+) -> Result<ClockRuns, Refusal> {
+    let mut clocks = stopped(state, flagged)?;
     for email in unflagged {
         if is_collected(state, *email) {
             clocks.insert(email.0, Some(now));
         }
     }
-    runs(clocks)
+    Ok(runs(clocks))
 }
 
-/// The clocks that start when `gone` counts no longer.
-pub(super) fn clocks_without(
+/// The clocks that stop when these rows of INBOX leave the hold's reach: not of a
+/// message that has another row there.
+pub(super) fn stopped(
     state: &State,
-    gone: DeviceId,
-    now: Timestamp,
-) -> Result<ClockRuns, Refusal> {
-    let mut clocks = BTreeMap::new();
-    for row in state.table(MailboxId::INBOX)?.rows() {
-        if !row.flags.has(SystemFlag::Flagged)
-            && state.clock(row.email).is_none()
-            && is_collected_but_for(state, row.email, Some(gone))
-        {
-            clocks.insert(row.email.0, Some(now));
+    leaving: &[(EmailNumber, Uid)],
+) -> Result<BTreeMap<u64, Option<Timestamp>>, Refusal> {
+    let running = leaving
+        .iter()
+        .filter(|(email, _)| state.clock(*email).is_some());
+    let mut stopped: BTreeMap<u64, Option<Timestamp>> =
+        running.map(|(email, _)| (email.0, None)).collect();
+    let several = |number: &&u64| state.copies(EmailNumber(**number)).live > 1;
+    if stopped.keys().any(|number| several(&number)) {
+        let leaving: BTreeSet<Uid> = leaving.iter().map(|(_, uid)| *uid).collect();
+        for row in state.table(MailboxId::INBOX)?.rows() {
+            if !row.flags.has(SystemFlag::Flagged) && !leaving.contains(&row.uid) {
+                stopped.remove(&row.email.0);
+            }
         }
     }
-    Ok(runs(clocks))
+    Ok(stopped)
+}
+
+/// The rows whose clocks start when `gone` counts no longer.
+pub(super) fn rows_without(state: &State, gone: DeviceId) -> Result<Vec<Row<'_>>, Refusal> {
+    let rows = state.table(MailboxId::INBOX)?.rows();
+    Ok(rows
+        .filter(|row| {
+            !row.flags.has(SystemFlag::Flagged)
+                && state.clock(row.email).is_none()
+                && is_collected_but_for(state, row.email, Some(gone))
+        })
+        .collect())
+}
+
+/// A device was heard of. It counts again if it was forgotten; that is filed once
+/// an hour at the most.
+pub(super) fn poll(state: &State, id: DeviceId, now: Timestamp) -> Result<Decision, Refusal> {
+    let device = state.device(id).ok_or(Refusal::NoSuchDevice)?;
+    if device.revoked.is_some() {
+        return Err(Refusal::NoSuchDevice);
+    }
+    let mut draft = Draft::new(state);
+    if state.poll_is_due(id, now) {
+        draft.push(Change::DeviceSet {
+            device: heard(device, now),
+            clocks: Vec::new(),
+        });
+    }
+    Ok(draft.decision(Outcome::Done))
+}
+
+fn heard(device: &Device, now: Timestamp) -> Device {
+    Device {
+        forgotten: None,
+        last_poll: device.last_poll.max(Some(now)),
+        ..device.record()
+    }
 }
 
 pub(super) fn collect(
@@ -101,12 +145,8 @@ pub(super) fn collect(
     let mut draft = Draft::new(state);
     let mut after = state.clone();
     if device.forgotten.is_some() {
-        let back = Device {
-            forgotten: None,
-            ..device.clone()
-        };
         let change = Change::DeviceSet {
-            device: back,
+            device: heard(device, now),
             clocks: Vec::new(),
         };
         draft.push_on(&mut after, change);
@@ -129,26 +169,30 @@ pub(super) fn collect(
             .filter(|row| is_collected(&after, row.email))
             .collect()
     };
-    let goes_now = how == Collect::Dele && state.hold().hold == Hold::Remove;
-    let cut = if goes_now {
-        reached.len().min(WHOLE_ROWS_MAX)
-    } else {
-        0
-    };
-    let (going, staying) = reached.split_at_checked(cut).unwrap_or((&[], &reached));
-    start_clocks(&mut draft, &mut after, staying, now);
-    let change = removal(&after, MailboxId::INBOX, going, Cause::Collected, now)?;
+    // Under `remove` a clock that starts is over at once, but for what a device
+    // has only read, and for the day after a change of the hold.
+    let over = due::Dues::new(&after);
+    let goes_now = |row: &Row<'_>| over.of(row.email, now).is_some_and(|due| due <= now);
+    let (mut going, mut staying): (Vec<_>, Vec<_>) = reached.into_iter().partition(goes_now);
+    // What one commit may not hold goes with the next; its clock runs at once, so
+    // that it goes even if nobody comes to ask for that.
+    let more = going.len() > WHOLE_ROWS_MAX;
+    if more {
+        staying.extend(going.split_off(WHOLE_ROWS_MAX));
+        staying.sort_unstable_by_key(|row| row.uid);
+    }
+    start_clocks(&mut draft, &mut after, &staying, now)?;
+    let change = removal(&after, MailboxId::INBOX, &going, Cause::Collected, now)?;
     if let Some(change) = change {
         draft.push(change);
     }
     let expunged: UidSet = going.iter().map(|row| row.uid).collect();
-    let rest = (goes_now && !staying.is_empty()).then_some(Rest::Again);
     Ok(draft
         .decision(Outcome::Collected {
             collected: new.count(),
             expunged,
         })
-        .with_rest(rest))
+        .with_rest(more.then_some(Rest::Again)))
 }
 
 fn not_yet(device: &Device, how: Collect, emails: &EmailSet) -> EmailSet {
@@ -160,19 +204,31 @@ fn not_yet(device: &Device, how: Collect, emails: &EmailSet) -> EmailSet {
     new
 }
 
-/// Starts the clocks that do not run yet: with the change that files the
-/// collection where there is one.
-fn start_clocks(draft: &mut Draft, after: &mut State, rows: &[Row<'_>], now: Timestamp) {
-    let clocks: BTreeMap<u64, Option<Timestamp>> = rows
+/// Starts the clocks of these rows of INBOX that do not run yet, and shows them as
+/// collected where the account wants that.
+pub(super) fn start_clocks(
+    draft: &mut Draft,
+    after: &mut State,
+    rows: &[Row<'_>],
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let rows: Vec<Row<'_>> = rows
         .iter()
         .filter(|row| after.clock(row.email).is_none())
-        .map(|row| (row.email.0, Some(now)))
+        .copied()
         .collect();
-    if clocks.is_empty() {
-        return;
+    if rows.is_empty() {
+        return Ok(());
     }
+    let clocks: BTreeMap<u64, _> = rows.iter().map(|row| (row.email.0, Some(now))).collect();
     let clocks = runs(clocks);
-    draft.push_on(after, Change::ClocksSet { clocks });
+    let shown = if after.hold().show_collected {
+        collected::shown(after, &rows, clocks.clone())?
+    } else {
+        None
+    };
+    draft.push_on(after, shown.unwrap_or(Change::ClocksSet { clocks }));
+    Ok(())
 }
 
 /// The rows of INBOX of these emails, ascending: those that were listed where

@@ -1,5 +1,6 @@
 //! COPY and MOVE. RFC 9051 §6.4.7, §6.4.8.
 
+use super::collect::ClockRuns;
 use super::expunge::trim_log;
 use super::{Draft, KeywordPlaces, Tally, append, collect, mailbox, next_uids, runs};
 use crate::Used;
@@ -112,7 +113,7 @@ pub(super) fn movement(
             clocks: if to == MailboxId::INBOX {
                 clocks_of_arrivals(state, to, rows, now)
             } else {
-                clocks_of_departures(state, from, rows)
+                clocks_of_departures(state, from, rows)?
             },
         },
     })
@@ -198,8 +199,6 @@ fn nothing_copied(target: &Mailbox) -> Outcome {
     }
 }
 
-type ClockRuns = Vec<crate::persistent::Run<Option<Timestamp>>>;
-
 /// What comes into INBOX and was collected by all starts its clock anew.
 fn clocks_of_arrivals(state: &State, to: MailboxId, rows: &[Row<'_>], now: Timestamp) -> ClockRuns {
     if to != MailboxId::INBOX {
@@ -215,14 +214,14 @@ fn clocks_of_arrivals(state: &State, to: MailboxId, rows: &[Row<'_>], now: Times
 }
 
 /// What leaves INBOX is out of the hold's reach.
-fn clocks_of_departures(state: &State, from: MailboxId, rows: &[Row<'_>]) -> ClockRuns {
+fn clocks_of_departures(
+    state: &State,
+    from: MailboxId,
+    rows: &[Row<'_>],
+) -> Result<ClockRuns, Refusal> {
     if from != MailboxId::INBOX {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let clocks: BTreeMap<_, _> = rows
-        .iter()
-        .filter(|row| state.clock(row.email).is_some())
-        .map(|row| (row.email.0, None))
-        .collect();
-    runs(clocks)
+    let leaving: Vec<_> = rows.iter().map(|row| (row.email, row.uid)).collect();
+    Ok(runs(collect::stopped(state, &leaving)?))
 }

@@ -1,7 +1,7 @@
 //! EXPUNGE. RFC 9051 §6.4.3, §6.4.9.
 
 use super::store::from_on;
-use super::{Draft, Tally, mailbox, runs};
+use super::{Draft, Tally, collect, mailbox, runs};
 use crate::changes::{Change, Sums, Taken};
 use crate::command::{COMMIT_ROWS_MAX, Which};
 use crate::expunge_log::ExpungeLog;
@@ -10,7 +10,6 @@ use crate::outcome::{Decision, Outcome, Refusal, Rest};
 use crate::rows::{Row, Rows};
 use crate::state::State;
 use crate::table::Table;
-use std::collections::BTreeMap;
 use terms::{MailboxId, SystemFlag, Timestamp, Uid, UidSet};
 
 pub(super) fn expunge(
@@ -87,7 +86,7 @@ pub(super) fn removal(
     let mut used = state.used();
     let mut tally = Tally::new(state);
     let mut rows = Rows::new();
-    let mut stopped = BTreeMap::new();
+    let mut leaving = Vec::new();
     let mut with_keywords = false;
     for row in taken {
         counts.subtract(row.flags, row.size);
@@ -99,8 +98,8 @@ pub(super) fn removal(
         if copies.live == 0 {
             used.octets = used.octets.saturating_sub(u64::from(row.size));
         }
-        if id == MailboxId::INBOX && state.clock(row.email).is_some() {
-            stopped.insert(row.email.0, None);
+        if id == MailboxId::INBOX {
+            leaving.push((row.email, row.uid));
         }
         with_keywords |= !row.keywords.is_empty();
         rows.push(row);
@@ -123,7 +122,7 @@ pub(super) fn removal(
         sums: Sums {
             used,
             copies: tally.finish(),
-            clocks: runs(stopped),
+            clocks: runs(collect::stopped(state, &leaving)?),
         },
     }))
 }

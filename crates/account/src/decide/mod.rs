@@ -2,6 +2,7 @@
 
 mod append;
 mod collect;
+mod collected;
 mod copy;
 mod expunge;
 mod mailboxes;
@@ -11,7 +12,9 @@ mod store;
 mod sweep;
 mod undo;
 
-pub(crate) use sweep::{forget_due, purge_due};
+pub(crate) use collect::is_collected;
+pub use collected::COLLECTED;
+pub(crate) use sweep::{forget_due, purge_due, warn_due};
 
 use crate::changes::{Change, Changes, Copies};
 use crate::command::Command;
@@ -99,7 +102,9 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             may_not_delete,
         } => settings::declare_device(state, name, *protocols, *expires, *may_not_delete, now),
         Command::RevokeDevice(device) => settings::revoke_device(state, *device, now),
-        Command::Sweep => sweep::sweep(state, now),
+        Command::Poll(device) => collect::poll(state, *device, now),
+        Command::DeviceWarned(device) => sweep::device_warned(state, *device, now),
+        Command::Sweep(rules) => sweep::sweep(state, *rules, now),
         Command::Undo {
             which,
             keep_collected,

@@ -1,9 +1,10 @@
 //! The account itself, its limits, its hold, its devices.
 
-use super::{Draft, collect, mailboxes};
+use super::{Draft, collected, mailboxes, sweep};
 use crate::changes::Change;
 use crate::device::{Device, DeviceId, DeviceProtocols};
 use crate::outcome::{Decision, Outcome, Refusal};
+use crate::persistent::Run;
 use crate::state::State;
 use crate::{EmailSet, HoldSettings, Limits, SpecialUses};
 use terms::{EmailNumber, MailboxName, SpecialUse, Timestamp, UidValidity};
@@ -74,6 +75,7 @@ fn device(id: DeviceId, name: &str, protocols: DeviceProtocols, now: Timestamp) 
         revoked: None,
         expires: None,
         forgotten: None,
+        warned: None,
         last_poll: None,
         protocols,
         may_not_delete: false,
@@ -97,19 +99,54 @@ pub(super) fn set_hold(
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let old = state.hold();
-    let hold = HoldSettings {
-        changed: old.changed,
-        ..hold
-    };
-    if old == hold {
+    if old.is_same_as(&hold) {
         return Ok(Decision::nothing(Outcome::Done));
     }
+    let changed = if hold.is_sooner_than(&old) {
+        now
+    } else {
+        old.changed
+    };
     let mut draft = Draft::new(state);
-    draft.push(Change::HoldSet(HoldSettings {
-        changed: now,
-        ..hold
-    }));
+    let mut after = state.clone();
+    draft.push_on(
+        &mut after,
+        Change::HoldSet(HoldSettings { changed, ..hold }),
+    );
+    if hold.collect != old.collect {
+        forget_read(&mut draft, &mut after);
+    }
+    if old.show_collected && !hold.show_collected {
+        collected::hide(&mut draft, &mut after)?;
+    }
     Ok(draft.decision(Outcome::Done))
+}
+
+/// What was read counts from the switch to `retr` on, and as long as that is set:
+/// the clocks stop of what some device has not deleted.
+fn forget_read(draft: &mut Draft, after: &mut State) {
+    let mut read = EmailSet::new();
+    for device in after.devices() {
+        read.extend(&device.only_read());
+    }
+    if after.devices().all(|device| device.read.is_empty()) {
+        return;
+    }
+    let running = |run: &(EmailNumber, EmailNumber)| {
+        let (first, last) = (run.0.0, run.1.0);
+        let mut clocks = after.root.clocks.runs();
+        clocks.any(|clock| clock.first <= last && first <= clock.last)
+    };
+    let stopped = read.runs().filter(running).map(|(first, last)| Run {
+        first: first.0,
+        last: last.0,
+        value: None,
+    });
+    let clocks: Vec<Run<Option<Timestamp>>> = stopped.collect();
+    if !clocks.is_empty() {
+        draft.push_on(after, Change::ClocksSet { clocks });
+    }
+    draft.push_on(after, Change::ReadForgotten);
 }
 
 pub(super) fn declare_device(
@@ -155,19 +192,10 @@ pub(super) fn revoke_device(
     }
     let revoked = Device {
         revoked: Some(now),
-        collected: EmailSet::new(),
-        read: EmailSet::new(),
-        ..device.clone()
+        ..device.record()
     };
     let mut draft = Draft::new(state);
-    let clocks = if device.counts() {
-        collect::clocks_without(state, id, now)?
-    } else {
-        Vec::new()
-    };
-    draft.push(Change::DeviceSet {
-        device: revoked,
-        clocks,
-    });
+    let mut after = state.clone();
+    sweep::device_gone(&mut draft, &mut after, revoked, now)?;
     Ok(draft.decision(Outcome::Done))
 }

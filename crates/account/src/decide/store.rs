@@ -1,6 +1,6 @@
 //! STORE. RFC 9051 §6.4.6, RFC 7162 §3.1.3.
 
-use super::{Ascending, Draft, KeywordPlaces, collect, mailbox};
+use super::{Ascending, COLLECTED, Draft, KeywordPlaces, collect, collected, mailbox};
 use crate::changes::{Change, FlagGroup};
 use crate::command::COMMIT_ROWS_MAX;
 use crate::mailbox::Counts;
@@ -9,7 +9,7 @@ use crate::rows::Row;
 use crate::state::State;
 use std::collections::BTreeMap;
 use terms::{
-    EmailNumber, MailboxId, ModSeq, StoreMode, StoreOp, SystemFlag, Timestamp, Uid, UidSet,
+    EmailNumber, Keyword, MailboxId, ModSeq, StoreMode, StoreOp, SystemFlag, Timestamp, Uid, UidSet,
 };
 
 pub(super) fn store(
@@ -23,16 +23,24 @@ pub(super) fn store(
     let target = mailbox(state, id)?;
     let table = state.table(id)?;
     let mut keywords = KeywordPlaces::new(target);
+    // No client sets or clears what mirrors the devices.
+    let flags = collected::without_collected(&op.flags);
+    let mirror = Keyword::new(COLLECTED).and_then(|word| target.keyword_place(&word));
     let wanted = match op.mode {
         // What nobody has ever set need not be made known to be cleared.
-        StoreMode::Remove => op
-            .flags
+        StoreMode::Remove => flags
             .keywords()
             .iter()
             .filter_map(|keyword| target.keyword_place(keyword))
             .collect(),
-        StoreMode::Add | StoreMode::Replace => keywords.of(&op.flags)?,
+        StoreMode::Add | StoreMode::Replace => keywords.of(&flags)?,
     };
+    let mirrored = mirror.map(|place| {
+        let mut mirrored = wanted.clone();
+        mirrored.push(place);
+        mirrored.sort_unstable();
+        (place, mirrored)
+    });
     let mut pass = Pass::new(target.counts);
     let mut rest = None;
     for row in table.rows_in(uids) {
@@ -45,8 +53,16 @@ pub(super) fn store(
             pass.modified.push(row.uid);
             continue;
         }
-        let bits = combine(op.mode, row.flags.system_bits(), op.flags.system_bits());
-        let places = combine_places(op.mode, row.keywords, &wanted);
+        let bits = combine(op.mode, row.flags.system_bits(), flags.system_bits());
+        let wanted = match &mirrored {
+            Some((place, mirrored))
+                if op.mode == StoreMode::Replace && row.keywords.binary_search(place).is_ok() =>
+            {
+                mirrored
+            }
+            _ => &wanted,
+        };
+        let places = combine_places(op.mode, row.keywords, wanted);
         pass.file(&row, bits, places);
     }
     let missing = missing(uids, pass.found.finish(), rest);
@@ -67,7 +83,7 @@ pub(super) fn store(
         Decision::nothing(outcome(None, UidSet::new()))
     } else {
         let clocks = if id == MailboxId::INBOX {
-            collect::clocks_after_flags(state, &pass.flagged, &pass.unflagged, now)
+            collect::clocks_after_flags(state, &pass.flagged, &pass.unflagged, now)?
         } else {
             Vec::new()
         };
@@ -180,7 +196,7 @@ struct Pass {
     changed: Ascending,
     unchanged: Ascending,
     modified: Ascending,
-    flagged: Vec<EmailNumber>,
+    flagged: Vec<(EmailNumber, Uid)>,
     unflagged: Vec<EmailNumber>,
 }
 
@@ -216,7 +232,7 @@ impl Pass {
             row.flags.has(SystemFlag::Flagged),
             flags.has(SystemFlag::Flagged),
         ) {
-            (false, true) => self.flagged.push(row.email),
+            (false, true) => self.flagged.push((row.email, row.uid)),
             (true, false) => self.unflagged.push(row.email),
             _ => {}
         }

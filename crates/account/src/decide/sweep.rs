@@ -4,50 +4,128 @@
 use super::expunge::removal;
 use super::{Ascending, Draft, Tally, collect};
 use crate::changes::{Change, Copies};
-use crate::command::COMMIT_ROWS_MAX;
-use crate::device::Device;
+use crate::command::{COMMIT_ROWS_MAX, SweepRules};
+use crate::device::{Device, DeviceId};
+use crate::due::Dues;
 use crate::expunged::Cause;
 use crate::outcome::{Decision, Outcome, Refusal, Rest};
 use crate::persistent::Run;
 use crate::rows::Row;
-use crate::settings::DAY;
+use crate::settings::{Collect, DAY};
 use crate::state::State;
-use crate::{EmailSet, Used};
+use crate::{EmailSet, HoldSettings, Used};
 use std::collections::BTreeMap;
 use terms::{BlobId, EmailNumber, MailboxId, SystemFlag, Timestamp};
 
 /// Rows that one sweep expunges at the most.
 const HOLD_ROWS_MAX: usize = 1_000;
 
-pub(super) fn sweep(state: &State, now: Timestamp) -> Result<Decision, Refusal> {
+pub(super) fn sweep(state: &State, rules: SweepRules, now: Timestamp) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(state);
     let mut after = state.clone();
     forget_devices(&mut draft, &mut after, now)?;
-    let (expunged, mut more) = expire(&mut draft, &mut after, now)?;
-    let purged = purge(&mut draft, &after, now, &mut more)?;
-    let rest = (more && !draft.changes.is_empty()).then_some(Rest::Again);
+    let mut run = expire(&mut draft, &mut after, rules, now)?;
+    run.purged = purge(&mut draft, &after, now, &mut run.more)?;
+    let rest = (run.more && !draft.changes.is_empty()).then_some(Rest::Again);
     Ok(draft
-        .decision(Outcome::Swept { expunged, purged })
+        .decision(Outcome::Swept {
+            expunged: run.expunged,
+            octets: run.octets,
+            purged: run.purged,
+            waiting: run.waiting,
+        })
         .with_rest(rest))
+}
+
+/// What one sweep has done.
+#[derive(Default)]
+struct Swept {
+    expunged: u64,
+    octets: u64,
+    purged: u64,
+    waiting: u64,
+    more: bool,
 }
 
 /// What was expunged at `time` may go for good from this moment on.
 pub(crate) fn purge_due(state: &State, time: Timestamp) -> Timestamp {
     // Octets go no earlier than a day after the expunge: a session or another
     // node may still read them.
-    let window = i64::from(state.hold().undo_seconds)
-        .saturating_mul(1_000)
-        .max(DAY);
-    time.plus_millis(window)
+    let hold = state.hold();
+    let window = i64::from(hold.undo_seconds).saturating_mul(1_000).max(DAY);
+    let due = time.plus_millis(window);
+    // A window that was made shorter does not take at once what a longer one held.
+    if time <= hold.changed {
+        due.max(hold.floor())
+    } else {
+        due
+    }
 }
 
-/// A device that has been silent counts no longer from this moment on.
-pub(crate) fn forget_due(state: &State, device: &Device) -> Option<Timestamp> {
-    let since = device
-        .last_poll
-        .map_or(device.declared, |poll| poll.max(device.declared));
+/// When the silence of a device is over that makes it forgotten.
+fn silent_due(state: &State, device: &Device) -> Option<Timestamp> {
     let silence = i64::from(state.hold().forget_device_seconds).saturating_mul(1_000);
-    device.counts().then(|| since.plus_millis(silence))
+    device.counts().then(|| device.heard().plus_millis(silence))
+}
+
+/// The owner is told so long before a device is forgotten: a week, or half of the
+/// silence where that is short.
+fn notice_millis(state: &State) -> i64 {
+    let silence = i64::from(state.hold().forget_device_seconds).saturating_mul(1_000);
+    (7 * DAY).min(silence / 2)
+}
+
+/// When the owner was told, if the device has been silent since.
+fn warned(device: &Device) -> Option<Timestamp> {
+    device.warned.filter(|warned| device.heard() <= *warned)
+}
+
+/// Whether its owner would miss a device that is forgotten: it has polled, or
+/// other devices have collected what waits for it. The default device of somebody
+/// who never uses POP3 goes without a word.
+fn is_missed(state: &State, device: &Device) -> bool {
+    device.last_poll.is_some()
+        || !device.collected.is_empty()
+        || !device.read.is_empty()
+        || state.devices().any(|other| {
+            let has = !other.collected.is_empty() || !other.read.is_empty();
+            other.id != device.id && other.collects() && has
+        })
+}
+
+/// A device's owner is to be told from this moment on that it will be forgotten.
+pub(crate) fn warn_due(state: &State, device: &Device) -> Option<Timestamp> {
+    if warned(device).is_some() || !is_missed(state, device) {
+        return None;
+    }
+    let notice = notice_millis(state);
+    silent_due(state, device).map(|due| due.plus_millis(-notice))
+}
+
+/// A device that has been silent counts no longer from this moment on: not before
+/// its owner has been told for long enough.
+pub(crate) fn forget_due(state: &State, device: &Device) -> Option<Timestamp> {
+    let due = silent_due(state, device)?;
+    if !is_missed(state, device) {
+        return Some(due);
+    }
+    let told = warned(device)?.plus_millis(notice_millis(state));
+    Some(due.max(told))
+}
+
+/// Files that a device's owner was told.
+pub(super) fn device_warned(
+    state: &State,
+    id: DeviceId,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    state.device(id).ok_or(Refusal::NoSuchDevice)?;
+    let mut draft = Draft::new(state);
+    draft.push(Change::DeviceWarned {
+        device: id,
+        time: now,
+    });
+    Ok(draft.decision(Outcome::Done))
 }
 
 fn forget_devices(draft: &mut Draft, after: &mut State, now: Timestamp) -> Result<(), Refusal> {
@@ -57,61 +135,140 @@ fn forget_devices(draft: &mut Draft, after: &mut State, now: Timestamp) -> Resul
         .cloned()
         .collect();
     for device in silent {
-        let clocks = collect::clocks_without(after, device.id, now)?;
-        let device = Device {
+        let forgotten = Device {
             forgotten: Some(now),
-            ..device
+            ..device.record()
         };
-        draft.push_on(after, Change::DeviceSet { device, clocks });
+        device_gone(draft, after, forgotten, now)?;
     }
     Ok(())
 }
 
-/// Expunges what the hold has held for long enough; says how much, and whether
-/// more remains.
-fn expire(draft: &mut Draft, after: &mut State, now: Timestamp) -> Result<(u64, bool), Refusal> {
-    let hold = after.hold();
-    let mut due = EmailSet::new();
-    for run in after.root.clocks.runs() {
-        if hold.due(run.value).is_some_and(|moment| moment <= now) {
-            due.insert_range(EmailNumber(run.first), EmailNumber(run.last));
-        }
+/// Files that a device counts no longer. What it alone had not collected starts
+/// its clock now, and as that lets mail go sooner, nothing goes for a day.
+pub(super) fn device_gone(
+    draft: &mut Draft,
+    after: &mut State,
+    device: Device,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let before = after.clone();
+    let rows = if before.device(device.id).is_some_and(Device::counts) {
+        collect::rows_without(&before, device.id)?
+    } else {
+        Vec::new()
+    };
+    let sooner = !rows.is_empty() || frees_what_was_read(&before, &device);
+    let change = Change::DeviceSet {
+        device,
+        clocks: Vec::new(),
+    };
+    draft.push_on(after, change);
+    if sooner {
+        let hold = HoldSettings {
+            changed: now,
+            ..after.hold()
+        };
+        draft.push_on(after, Change::HoldSet(hold));
     }
-    if due.is_empty() {
-        return Ok((0, false));
+    collect::start_clocks(draft, after, &rows, now)
+}
+
+/// Whether what a device has only read goes sooner once it is revoked.
+fn frees_what_was_read(state: &State, device: &Device) -> bool {
+    let hold = state.hold();
+    hold.collect == Collect::Retr
+        && hold.read_stays_longer()
+        && device.revoked.is_some()
+        && state
+            .device(device.id)
+            .is_some_and(|known| known.collects() && !known.only_read().is_empty())
+}
+
+/// Expunges what the hold has held for long enough.
+fn expire(
+    draft: &mut Draft,
+    after: &mut State,
+    rules: SweepRules,
+    now: Timestamp,
+) -> Result<Swept, Refusal> {
+    let mut run = Swept::default();
+    let over = Dues::new(after).over(after, now);
+    if over.is_empty() {
+        end_waiting(draft, after);
+        return Ok(run);
     }
     let state = after.clone();
-    let rows = inbox_rows(&state, &due)?;
+    let rows = inbox_rows(&state, &over)?;
+    if waits(draft, after, rules, rows.len() as u64, now) {
+        run.waiting = rows.len() as u64;
+        return Ok(run);
+    }
     let (going, rest) = rows
         .split_at_checked(HOLD_ROWS_MAX)
         .unwrap_or((rows.as_slice(), &[]));
+    let before = after.used().octets;
     if let Some(change) = removal(&state, MailboxId::INBOX, going, Cause::Hold, now)? {
         draft.push_on(after, change);
     }
-    if rest.is_empty() {
+    run.expunged = going.len() as u64;
+    run.octets = before.saturating_sub(after.used().octets);
+    run.more = !rest.is_empty();
+    if !run.more {
         // A clock without a message in reach would wake the account for nothing.
-        stop_clocks(draft, after, now);
+        stop_clocks(draft, after, &over);
+        end_waiting(draft, after);
     }
-    Ok((going.len() as u64, !rest.is_empty()))
+    Ok(run)
 }
 
-fn stop_clocks(draft: &mut Draft, after: &mut State, now: Timestamp) {
-    let hold = after.hold();
-    let due = |run: &Run<Timestamp>| hold.due(run.value).is_some_and(|moment| moment <= now);
-    let idle: Vec<Run<Option<Timestamp>>> = after
-        .root
-        .clocks
-        .runs()
-        .filter(due)
-        .map(|run| Run {
-            first: run.first,
-            last: run.last,
-            value: None,
-        })
-        .collect();
-    if !idle.is_empty() {
-        draft.push_on(after, Change::ClocksSet { clocks: idle });
+/// Whether a run that would expunge so many rows has to wait: it is large for the
+/// account, and has not waited for a day yet.
+fn waits(
+    draft: &mut Draft,
+    after: &mut State,
+    rules: SweepRules,
+    rows: u64,
+    now: Timestamp,
+) -> bool {
+    let all = after.used().messages;
+    let share = u64::from(rules.run_percent_max).saturating_mul(all);
+    let large = rows >= rules.run_rows_min && rows.saturating_mul(100) > share;
+    match after.root.run_waits {
+        // Its later parts are as good as its first.
+        Some(since) if since.plus_millis(DAY) <= now => false,
+        Some(_) => large,
+        None => {
+            if large {
+                draft.push_on(after, Change::RunWaits(Some(now)));
+            }
+            large
+        }
     }
+}
+
+fn end_waiting(draft: &mut Draft, after: &mut State) {
+    if after.root.run_waits.is_some() {
+        draft.push_on(after, Change::RunWaits(None));
+    }
+}
+
+fn stop_clocks(draft: &mut Draft, after: &mut State, over: &EmailSet) {
+    let mut idle: EmailSet = EmailSet::new();
+    for run in after.root.clocks.runs() {
+        idle.insert_range(EmailNumber(run.first), EmailNumber(run.last));
+    }
+    idle.retain(over);
+    if idle.is_empty() {
+        return;
+    }
+    let clocks = idle.runs().map(|(first, last)| Run {
+        first: first.0,
+        last: last.0,
+        value: None,
+    });
+    let clocks = clocks.collect();
+    draft.push_on(after, Change::ClocksSet { clocks });
 }
 
 /// Rows of INBOX of these emails that the hold can reach.

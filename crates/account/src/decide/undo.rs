@@ -1,6 +1,6 @@
 //! Bringing back what was expunged.
 
-use super::{Ascending, Draft, KeywordPlaces, Tally, mailbox, next_uids, runs};
+use super::{Ascending, Draft, KeywordPlaces, Tally, collected, mailbox, next_uids, runs};
 use crate::EmailSet;
 use crate::changes::{Change, Placed, Sums};
 use crate::command::{COMMIT_ROWS_MAX, UndoWhich};
@@ -92,6 +92,7 @@ fn restoration(
     for (row, uid) in rows.iter().zip(uids.iter()) {
         let names = row.keywords.iter();
         let names = names.filter_map(|&place| batch.keywords.get(usize::from(place)));
+        let names = names.filter(|word| keep_collected || !collected::is_collected_keyword(word));
         let places = keywords.places(names)?;
         let deleted = 1 << (SystemFlag::Deleted as u8);
         let row_back = Row {
@@ -114,7 +115,10 @@ fn restoration(
         used.messages = used.messages.saturating_add(1);
         counts.add(row_back.flags, row_back.size);
         let in_reach = target.id == MailboxId::INBOX && !row.flags.has(SystemFlag::Flagged);
-        if keep_collected && in_reach && super::collect::is_collected(state, row.email) {
+        if !keep_collected && state.clock(row.email).is_some() {
+            // Another row of it is in INBOX, and no device has collected it now.
+            clocks.insert(row.email.0, None);
+        } else if keep_collected && in_reach && super::is_collected(state, row.email) {
             clocks.insert(row.email.0, Some(now));
         }
         taken.push(row.uid);

@@ -5,7 +5,7 @@
 use super::House;
 use crate::{
     Cause, Collect, Command, DeviceId, DeviceProtocols, Hold, HoldSettings, Limits, MailboxRef,
-    NewMessage, Source, SpecialUses, UndoWhich, Which,
+    NewMessage, Source, SpecialUses, SweepRules, UndoWhich, Which,
 };
 use proptest::prelude::*;
 use terms::{
@@ -196,6 +196,7 @@ impl Dice {
                 },
                 give_way: c % 2 == 0,
                 undo_seconds: u32::from(d % 4) * 86_400,
+                show_collected: (a ^ b) % 4 == 0,
                 ..HoldSettings::default()
             }),
             55 => Command::SetLimits(Limits {
@@ -212,7 +213,11 @@ impl Dice {
                 may_not_delete: c % 4 == 0,
             },
             57 => Command::RevokeDevice(device),
-            58 | 59 => Command::Sweep,
+            58 => Command::Sweep(SweepRules {
+                run_percent_max: (a % 3) as u8 * 25,
+                run_rows_min: 1,
+            }),
+            59 => Command::Poll(device),
             60 | 61 => Command::Undo {
                 which: UndoWhich {
                     cause: (a % 3 == 0).then_some(Cause::Expunge),
@@ -222,6 +227,7 @@ impl Dice {
                 keep_collected: c % 2 == 0,
             },
             62 if a % 4 == 0 => Command::Epoch,
+            62 if a % 4 == 1 => Command::DeviceWarned(device),
             _ => Command::TrimExpungeLog {
                 mailbox: mailbox(house, a),
                 floor: ModSeq(house.state.head().0.saturating_sub(u64::from(b % 8))),

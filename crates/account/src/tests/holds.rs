@@ -3,11 +3,16 @@
 use super::House;
 use crate::{
     Cause, Collect, Command, DeviceId, DeviceProtocols, DropWindow, Hold, HoldSettings, Limits,
-    Maildrop, NewMessage, Outcome, Refusal, Source, UndoWhich, next_due,
+    Maildrop, NewMessage, Outcome, Refusal, Source, SweepRules, UndoWhich, devices_to_warn,
+    next_due,
 };
 use terms::{FlagSet, MailboxId, StoreMode, StoreOp, SystemFlag, Timestamp, UidSet};
 
 const DAY: i64 = 86_400_000;
+const SWEEP: Command = Command::Sweep(SweepRules {
+    run_percent_max: 50,
+    run_rows_min: 100,
+});
 
 impl House {
     fn with_hold(hold: HoldSettings) -> Self {
@@ -128,7 +133,7 @@ fn a_flagged_message_is_out_of_reach() {
     assert_eq!(house.state.root.clocks.run_count(), 0);
     house.flag(StoreMode::Remove);
     // Its clock starts anew, and the next sweep takes it.
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert_eq!(house.messages(), 0);
 }
 
@@ -143,10 +148,10 @@ fn a_span_holds_for_as_long_as_it_says() {
         Some(collected.plus_millis(14 * DAY))
     );
     house.now = collected.plus_millis(14 * DAY - 1);
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert_eq!(house.messages(), 1);
     house.later(1);
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert_eq!(house.messages(), 0);
     let batch = house.state.expunged().unwrap().batches().next().unwrap();
     assert_eq!(batch.cause, Cause::Hold);
@@ -156,9 +161,11 @@ fn a_span_holds_for_as_long_as_it_says() {
     house.later(7 * DAY);
     let swept = Outcome::Swept {
         expunged: 0,
+        octets: 0,
         purged: 1,
+        waiting: 0,
     };
-    assert_eq!(house.run(&Command::Sweep), Ok(swept));
+    assert_eq!(house.run(&SWEEP), Ok(swept));
     assert!(house.bound.is_empty());
 }
 
@@ -171,10 +178,10 @@ fn an_undo_window_of_nothing_still_keeps_a_day() {
     house.deliver(100).unwrap();
     house.collect(DeviceId::DEFAULT, Collect::Dele);
     house.later(DAY - 1);
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert_eq!(house.bound.len(), 1);
     house.later(1);
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert!(house.bound.is_empty());
 }
 
@@ -221,14 +228,26 @@ fn a_forgotten_device_starts_clocks_when_it_is_forgotten() {
         time: house.now,
     }]);
     house.commit(&changes);
-    house.later(10 * DAY);
+    // Its owner is told a week before; nobody is forgotten without that.
+    house.later(3 * DAY - 1);
+    assert_eq!(devices_to_warn(&house.state, house.now), []);
+    house.later(1);
+    assert_eq!(devices_to_warn(&house.state, house.now), [old]);
     assert_eq!(next_due(&house.state), Some(house.now));
-    house.run(&Command::Sweep).unwrap();
+    house.later(DAY);
+    house.run(&Command::DeviceWarned(old)).unwrap();
+    assert_eq!(devices_to_warn(&house.state, house.now), []);
+    house.later(7 * DAY - 1);
+    house.run(&SWEEP).unwrap();
+    assert!(house.state.device(old).unwrap().counts());
+    house.later(1);
+    assert_eq!(next_due(&house.state), Some(house.now));
+    house.run(&SWEEP).unwrap();
     assert!(house.state.device(old).unwrap().forgotten.is_some());
     assert_eq!(house.messages(), 1);
     assert_eq!(next_due(&house.state), Some(house.now.plus_millis(DAY)));
     house.later(DAY);
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert_eq!(house.messages(), 0);
     // It comes back and counts again.
     house.deliver(100).unwrap();
@@ -358,11 +377,11 @@ fn a_shared_body_is_released_by_its_last_message() {
     };
     house.run(&expunge(1)).unwrap();
     house.later(8 * DAY);
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert!(house.bound.contains(&blob));
     house.run(&expunge(2)).unwrap();
     house.later(8 * DAY);
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert!(!house.bound.contains(&blob));
     assert_eq!(house.state.root.shared.len(), 0);
 }
@@ -374,11 +393,11 @@ fn a_shorter_hold_waits_a_day() {
     house.collect(DeviceId::DEFAULT, Collect::Dele);
     house.later(100 * DAY);
     house.run(&Command::SetHold(hold(Hold::Remove))).unwrap();
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert_eq!(house.messages(), 1);
     let due: Timestamp = house.now.plus_millis(DAY);
     house.now = due;
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert_eq!(house.messages(), 0);
 }
 
@@ -406,12 +425,481 @@ fn what_was_only_read_stays_for_at_least_a_day() {
     // It is still listed.
     assert_eq!(house.maildrop(DeviceId::DEFAULT).len(), 2);
     house.later(DAY - 1);
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert_eq!(house.messages(), 2);
     house.later(1);
-    house.run(&Command::Sweep).unwrap();
+    house.run(&SWEEP).unwrap();
     assert_eq!(house.messages(), 0);
     // DELE takes it at once.
     house.deliver(100).unwrap();
     assert_eq!(house.collect(DeviceId::DEFAULT, Collect::Dele).count(), 1);
+}
+
+fn retr(hold: Hold) -> HoldSettings {
+    HoldSettings {
+        collect: Collect::Retr,
+        ..self::hold(hold)
+    }
+}
+
+impl House {
+    fn sweep(&mut self) -> u32 {
+        self.run(&SWEEP).unwrap();
+        self.messages()
+    }
+
+    fn store(&mut self, uid: u32, mode: StoreMode, flag: &str) {
+        let command = Command::Store {
+            mailbox: MailboxId::INBOX,
+            uids: UidSet::single(terms::Uid::new(uid).unwrap()),
+            op: StoreOp {
+                mode,
+                flags: [terms::Flag::parse(flag).unwrap()].into_iter().collect(),
+            },
+            unchanged_since: None,
+        };
+        self.run(&command).unwrap();
+    }
+
+    fn flags_of(&self, uid: u32) -> Vec<String> {
+        let inbox = self.state.mailbox(MailboxId::INBOX).unwrap();
+        let table = self.state.table(MailboxId::INBOX).unwrap();
+        let row = table.get(terms::Uid::new(uid).unwrap()).unwrap();
+        let flags = inbox.flag_set(&row);
+        flags.iter().map(|flag| flag.as_str().to_owned()).collect()
+    }
+
+    fn copy(&mut self, to: MailboxId) {
+        let command = Command::Copy {
+            from: MailboxId::INBOX,
+            uids: UidSet::range(terms::Uid::MIN, terms::Uid::MAX),
+            to: to.into(),
+            all: false,
+        };
+        self.run(&command).unwrap();
+    }
+
+    fn expunge(&mut self, uid: u32) {
+        let command = Command::Expunge {
+            mailbox: MailboxId::INBOX,
+            which: crate::Which::Uids(UidSet::single(terms::Uid::new(uid).unwrap())),
+            deleted_only: false,
+            cause: Cause::Expunge,
+        };
+        self.run(&command).unwrap();
+    }
+}
+
+/// What one device has deleted and another only read stays for a day after that
+/// one's QUIT, under `remove` too.
+#[test]
+fn a_dele_does_not_take_what_another_device_has_only_read() {
+    let mut house = House::with_hold(retr(Hold::Remove));
+    let phone = house.device("phone");
+    house.deliver(100).unwrap();
+    house.collect(phone, Collect::Retr);
+    assert!(house.collect(DeviceId::DEFAULT, Collect::Dele).is_empty());
+    house.later(DAY - 1);
+    assert_eq!(house.sweep(), 1);
+    house.later(1);
+    assert_eq!(house.sweep(), 0);
+    // Deleted by both, it goes at once.
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.collect(phone, Collect::Retr);
+    assert_eq!(house.collect(phone, Collect::Dele).count(), 1);
+}
+
+/// A span below `at-least` holds for what was deleted; what was only read stays.
+#[test]
+fn a_short_span_is_for_what_was_deleted() {
+    let mut house = House::with_hold(retr(Hold::Span(6 * 3_600)));
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Retr);
+    let start = house.now;
+    assert_eq!(next_due(&house.state), Some(start.plus_millis(DAY / 4)));
+    house.later(DAY / 4);
+    assert_eq!(house.sweep(), 1);
+    assert_eq!(next_due(&house.state), Some(start.plus_millis(DAY)));
+    house.now = start.plus_millis(DAY);
+    assert_eq!(house.sweep(), 0);
+}
+
+#[test]
+fn switching_back_to_dele_stops_the_clocks_of_what_was_read() {
+    let mut house = House::with_hold(retr(Hold::Span(2 * 86_400)));
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Retr);
+    house
+        .run(&Command::SetHold(hold(Hold::Span(2 * 86_400))))
+        .unwrap();
+    house.later(30 * DAY);
+    assert_eq!(house.sweep(), 1);
+    // Switched once more, only what is read from now on counts.
+    house
+        .run(&Command::SetHold(retr(Hold::Span(2 * 86_400))))
+        .unwrap();
+    house.later(30 * DAY);
+    assert_eq!(house.sweep(), 1);
+    house.collect(DeviceId::DEFAULT, Collect::Retr);
+    house.later(2 * DAY);
+    assert_eq!(house.sweep(), 0);
+}
+
+/// Nothing goes for a day after any change that lets something go sooner, not even
+/// under `remove`; a change that does not, delays nothing.
+#[test]
+fn every_change_that_lets_mail_go_sooner_waits_a_day() {
+    type Step = fn(&mut House);
+    let revoke: Step = |house| {
+        let phone = house.state.device_named("phone").unwrap().id;
+        house.run(&Command::RevokeDevice(phone)).unwrap();
+    };
+    let shorten: Step = |house| {
+        house.run(&Command::SetHold(hold(Hold::Remove))).unwrap();
+        house.collect(DeviceId(2), Collect::Dele);
+    };
+    let count_reads: Step = |house| {
+        house.run(&Command::SetHold(retr(Hold::Remove))).unwrap();
+        house.collect(DeviceId(2), Collect::Retr);
+    };
+    for (name, begin, step) in [
+        ("revoke", hold(Hold::Remove), revoke),
+        ("shorten", hold(Hold::Span(90 * 86_400)), shorten),
+        ("collect", hold(Hold::Remove), count_reads),
+    ] {
+        let mut house = House::with_hold(begin);
+        house.device("phone");
+        house.deliver(100).unwrap();
+        house.collect(DeviceId::DEFAULT, Collect::Dele);
+        house.later(5 * DAY);
+        step(&mut house);
+        assert_eq!(house.sweep(), 1, "{name}");
+        assert_eq!(
+            next_due(&house.state),
+            Some(house.now.plus_millis(DAY)),
+            "{name}"
+        );
+        house.later(DAY - 1);
+        assert_eq!(house.sweep(), 1, "{name}");
+        house.later(1);
+        assert_eq!(house.sweep(), 0, "{name}");
+    }
+    // A longer hold and what is shown let nothing go sooner.
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.later(2 * DAY);
+    let longer = HoldSettings {
+        show_collected: true,
+        undo_seconds: 30 * 86_400,
+        ..hold(Hold::Span(2 * 86_400))
+    };
+    house.run(&Command::SetHold(longer)).unwrap();
+    assert_eq!(house.sweep(), 0);
+}
+
+/// A day is not less where `at-least` is more.
+#[test]
+fn a_change_waits_for_at_least() {
+    let begin = HoldSettings {
+        at_least_seconds: 3 * 86_400,
+        ..hold(Hold::Forever)
+    };
+    let mut house = House::with_hold(begin);
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.later(10 * DAY);
+    let shorter = HoldSettings {
+        hold: Hold::Remove,
+        ..begin
+    };
+    house.run(&Command::SetHold(shorter)).unwrap();
+    house.later(3 * DAY - 1);
+    assert_eq!(house.sweep(), 1);
+    house.later(1);
+    assert_eq!(house.sweep(), 0);
+}
+
+/// A message that stands in INBOX twice keeps its clock when one of its rows goes
+/// or is flagged: else the other would stay forever.
+#[test]
+fn the_clock_of_a_message_is_that_of_all_its_rows() {
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    house.deliver(100).unwrap();
+    house.copy(MailboxId::INBOX);
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.expunge(1);
+    house.later(DAY);
+    assert_eq!(house.sweep(), 0);
+
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    house.deliver(100).unwrap();
+    house.copy(MailboxId::INBOX);
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.store(1, StoreMode::Add, "\\Flagged");
+    house.later(DAY);
+    assert_eq!(house.sweep(), 1);
+    assert_eq!(house.flags_of(1), ["\\Flagged"]);
+}
+
+/// What comes back is collected by no device: neither is the copy of it that had
+/// stayed.
+#[test]
+fn undo_stops_the_clock_of_what_had_stayed() {
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    house.deliver(100).unwrap();
+    house.copy(MailboxId::INBOX);
+    house.expunge(1);
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    let undo = Command::Undo {
+        which: UndoWhich::default(),
+        keep_collected: false,
+    };
+    house.run(&undo).unwrap();
+    assert_eq!(house.maildrop(DeviceId::DEFAULT).len(), 1);
+    house.later(5 * DAY);
+    assert_eq!(house.sweep(), 2);
+}
+
+#[test]
+fn a_large_run_waits_a_day() {
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    let rules = SweepRules {
+        run_percent_max: 50,
+        run_rows_min: 3,
+    };
+    for _ in 0..5 {
+        house.deliver(100).unwrap();
+    }
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    for _ in 0..2 {
+        house.deliver(100).unwrap();
+    }
+    house.later(DAY);
+    let waiting = |rows| Outcome::Swept {
+        expunged: 0,
+        octets: 0,
+        purged: 0,
+        waiting: rows,
+    };
+    assert_eq!(house.run(&Command::Sweep(rules)), Ok(waiting(5)));
+    assert_eq!(house.messages(), 7);
+    assert_eq!(next_due(&house.state), Some(house.now.plus_millis(DAY)));
+    assert_eq!(house.state.run_waits(), Some(house.now));
+    house.later(DAY - 1);
+    assert_eq!(house.run(&Command::Sweep(rules)), Ok(waiting(5)));
+    house.later(1);
+    let gone = Outcome::Swept {
+        expunged: 5,
+        octets: 500,
+        purged: 0,
+        waiting: 0,
+    };
+    assert_eq!(house.run(&Command::Sweep(rules)), Ok(gone));
+    assert_eq!(house.state.run_waits(), None);
+    // Fewer than half go at once; and one message is no large run.
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.later(DAY);
+    house.run(&Command::Sweep(rules)).unwrap();
+    assert_eq!(house.messages(), 0);
+}
+
+/// A run that waits and is not due any more is waited for no longer.
+#[test]
+fn waiting_ends_with_what_was_waited_for() {
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    let rules = SweepRules {
+        run_percent_max: 50,
+        run_rows_min: 1,
+    };
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.later(DAY);
+    house.run(&Command::Sweep(rules)).unwrap();
+    house.flag(StoreMode::Add);
+    house.later(DAY);
+    assert_eq!(next_due(&house.state), Some(house.now));
+    house.run(&Command::Sweep(rules)).unwrap();
+    assert_eq!(house.state.run_waits(), None);
+    assert!(house.state.root.clocks.is_empty());
+}
+
+#[test]
+fn what_is_collected_is_shown_where_it_is_wanted() {
+    let mut house = House::with_hold(HoldSettings {
+        show_collected: true,
+        ..hold(Hold::Span(86_400))
+    });
+    let phone = house.device("phone");
+    house.deliver(100).unwrap();
+    house.deliver(100).unwrap();
+    house.store(2, StoreMode::Add, "\\Flagged");
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    assert_eq!(house.flags_of(1), [""; 0]);
+    let before = house.state.head();
+    house.collect(phone, Collect::Dele);
+    assert_eq!(house.flags_of(1), ["$Collected"]);
+    assert_eq!(house.flags_of(2), ["\\Flagged"]);
+    // The collection is one number, the keyword and the clock another.
+    assert_eq!(house.state.head().0, before.0 + 2);
+    let inbox = house.state.mailbox(MailboxId::INBOX).unwrap();
+    assert_eq!(inbox.highest_modseq, house.state.head());
+    // No client sets or clears it.
+    for (mode, flag, flags) in [
+        (StoreMode::Remove, "$collected", &["$Collected"][..]),
+        (StoreMode::Replace, "\\Seen", &["\\Seen", "$Collected"]),
+        (StoreMode::Replace, "$Collected", &["$Collected"]),
+    ] {
+        house.store(1, mode, flag);
+        assert_eq!(house.flags_of(1), flags, "{mode:?} {flag}");
+    }
+    house.store(2, StoreMode::Add, "$Collected");
+    assert_eq!(house.flags_of(2), ["\\Flagged"]);
+    // It goes with the device table, and when it is to be shown no longer.
+    house.later(DAY);
+    house.sweep();
+    let undo = Command::Undo {
+        which: UndoWhich::default(),
+        keep_collected: false,
+    };
+    house.run(&undo).unwrap();
+    assert_eq!(house.flags_of(3), [""; 0]);
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.collect(phone, Collect::Dele);
+    assert_eq!(house.flags_of(3), ["$Collected"]);
+    house
+        .run(&Command::SetHold(hold(Hold::Span(86_400))))
+        .unwrap();
+    assert_eq!(house.flags_of(3), [""; 0]);
+    super::model::check(&house);
+}
+
+/// A device that is heard of again counts again, and that is not filed more often
+/// than once an hour.
+#[test]
+fn a_poll_is_filed_once_an_hour() {
+    let mut house = House::with_hold(hold(Hold::Forever));
+    let poll = Command::Poll(DeviceId::DEFAULT);
+    house.run(&poll).unwrap();
+    let head = house.state.head();
+    house.later(3_599_999);
+    house.run(&poll).unwrap();
+    assert_eq!(house.state.head(), head);
+    house.later(1);
+    house.run(&poll).unwrap();
+    assert_eq!(house.state.head(), head.next());
+    house.later(100 * DAY);
+    house
+        .run(&Command::DeviceWarned(DeviceId::DEFAULT))
+        .unwrap();
+    house.later(7 * DAY);
+    house.run(&SWEEP).unwrap();
+    assert!(!house.state.device(DeviceId::DEFAULT).unwrap().counts());
+    house.run(&poll).unwrap();
+    assert!(house.state.device(DeviceId::DEFAULT).unwrap().counts());
+}
+
+/// The default device of somebody who uses IMAP only is forgotten without a word,
+/// and nothing goes for that.
+#[test]
+fn a_device_that_was_never_used_lets_nothing_go() {
+    let mut house = House::with_hold(hold(Hold::Remove));
+    house.deliver(100).unwrap();
+    house.later(90 * DAY);
+    assert_eq!(devices_to_warn(&house.state, house.now), []);
+    house.run(&SWEEP).unwrap();
+    assert!(!house.state.device(DeviceId::DEFAULT).unwrap().counts());
+    house.later(90 * DAY);
+    assert_eq!(house.sweep(), 1);
+    assert_eq!(next_due(&house.state), None);
+}
+
+/// What a device that may not delete hides, it hides for itself alone.
+#[test]
+fn a_device_that_may_not_delete_counts_for_nothing() {
+    let mut house = House::with_hold(hold(Hold::Remove));
+    let command = Command::DeclareDevice {
+        name: "kiosk".into(),
+        protocols: DeviceProtocols {
+            pop3: true,
+            imap: true,
+        },
+        expires: None,
+        may_not_delete: true,
+    };
+    house.run(&command).unwrap();
+    let kiosk = house.state.device_named("kiosk").unwrap().id;
+    house.deliver(100).unwrap();
+    assert!(house.collect(kiosk, Collect::Dele).is_empty());
+    assert_eq!(house.maildrop(kiosk).len(), 0);
+    assert_eq!(house.maildrop(DeviceId::DEFAULT).len(), 1);
+    assert!(house.state.clock(terms::EmailNumber(1)).is_none());
+    // Nor does anybody wait for it.
+    house.deliver(100).unwrap();
+    assert_eq!(house.collect(DeviceId::DEFAULT, Collect::Dele).count(), 2);
+}
+
+/// A revoked device's collections say nothing: it may have been stolen.
+#[test]
+fn what_a_revoked_device_alone_took_stays() {
+    let mut house = House::with_hold(hold(Hold::Remove));
+    let stolen = house.device("stolen");
+    house.deliver(100).unwrap();
+    house.collect(stolen, Collect::Dele);
+    house.run(&Command::RevokeDevice(stolen)).unwrap();
+    house.later(100 * DAY);
+    assert_eq!(house.sweep(), 1);
+    assert!(!house.state.device(DeviceId::DEFAULT).unwrap().counts());
+}
+
+/// A device declared later sees all of INBOX and stops no clock.
+#[test]
+fn a_later_device_stops_no_running_clock() {
+    let mut house = House::with_hold(hold(Hold::Span(14 * 86_400)));
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    let start = house.now;
+    house.later(DAY);
+    let tablet = house.device("tablet");
+    assert_eq!(house.maildrop(tablet).len(), 1);
+    house.collect(tablet, Collect::Dele);
+    assert_eq!(next_due(&house.state), Some(start.plus_millis(14 * DAY)));
+    house.now = start.plus_millis(14 * DAY);
+    assert_eq!(house.sweep(), 0);
+}
+
+/// Moved away and back, the clock starts anew, and the device is not offered the
+/// message again.
+#[test]
+fn moved_back_into_inbox_the_clock_starts_anew() {
+    let mut house = House::with_hold(hold(Hold::Span(14 * 86_400)));
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    let archive = house
+        .state
+        .mailbox_for(terms::SpecialUse::Archive)
+        .unwrap()
+        .id;
+    let all = UidSet::range(terms::Uid::MIN, terms::Uid::MAX);
+    let moved = |from: MailboxId, to: MailboxId| Command::Move {
+        from,
+        uids: all.clone(),
+        to: to.into(),
+        all: false,
+    };
+    house.later(DAY);
+    house.run(&moved(MailboxId::INBOX, archive)).unwrap();
+    assert!(house.state.root.clocks.is_empty());
+    house.later(30 * DAY);
+    house.run(&moved(archive, MailboxId::INBOX)).unwrap();
+    assert_eq!(house.maildrop(DeviceId::DEFAULT).len(), 0);
+    house.later(14 * DAY - 1);
+    assert_eq!(house.sweep(), 1);
+    house.later(1);
+    assert_eq!(house.sweep(), 0);
 }

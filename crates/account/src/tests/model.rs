@@ -96,14 +96,21 @@ fn check_copies(state: &State, live: &BTreeMap<EmailNumber, (u32, u32)>) {
     }
 }
 
-/// Only what the hold can reach has a clock.
+/// Only what the hold can reach has a clock, and what is collected there has one.
 fn check_clocks(state: &State) {
     let table = state.table(MailboxId::INBOX).unwrap();
     let in_reach: BTreeSet<u64> = table
         .rows()
-        .filter(|row| state.copies(row.email).live > 1 || !row.flags.has(SystemFlag::Flagged))
+        .filter(|row| !row.flags.has(SystemFlag::Flagged))
         .map(|row| row.email.0)
         .collect();
+    for number in &in_reach {
+        let email = EmailNumber(*number);
+        assert!(
+            !state.is_collected(email) || state.clock(email).is_some(),
+            "no clock for {number}, it would stay forever"
+        );
+    }
     for run in state.root.clocks.runs() {
         for number in run.first..=run.last {
             assert!(

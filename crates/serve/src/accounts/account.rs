@@ -219,7 +219,7 @@ impl Account {
             | Command::Expunge { .. }
             | Command::Collect { .. }
             | Command::Undo { .. }
-            | Command::Sweep => Some(command.clone()),
+            | Command::Sweep(_) => Some(command.clone()),
             _ => None,
         };
         let (mut outcome, mut rest) = self.handle.execute(command).await?;
@@ -326,14 +326,23 @@ fn joined(first: Outcome, second: Outcome) -> Outcome {
             uids: both(uids, &uids2),
         },
         (
-            Outcome::Swept { expunged, purged },
+            Outcome::Swept {
+                expunged,
+                octets,
+                purged,
+                waiting,
+            },
             Outcome::Swept {
                 expunged: expunged2,
+                octets: octets2,
                 purged: purged2,
+                waiting: waiting2,
             },
         ) => Outcome::Swept {
             expunged: expunged.saturating_add(expunged2),
+            octets: octets.saturating_add(octets2),
             purged: purged.saturating_add(purged2),
+            waiting: waiting.max(waiting2),
         },
         (
             Outcome::Collected {

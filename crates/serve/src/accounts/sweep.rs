@@ -1,7 +1,7 @@
 //! Wakes accounts that have something to do by themselves.
 
 use super::account::Accounts;
-use account::{Command, Outcome};
+use account::{Command, Outcome, SweepRules};
 use std::collections::HashSet;
 use std::time::Duration;
 use terms::{AccountId, Timestamp};
@@ -77,8 +77,10 @@ impl Sweeper {
                 return false;
             }
         };
-        match account.execute(Command::Sweep).await {
-            Ok(Outcome::Swept { expunged, purged }) => {
+        match account.execute(Command::Sweep(SweepRules::default())).await {
+            Ok(Outcome::Swept {
+                expunged, purged, ..
+            }) => {
                 info!(account = %id, expunged, purged, "swept");
                 true
             }
