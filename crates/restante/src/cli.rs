@@ -1,8 +1,9 @@
 //! The command line.
 
-use crate::config::Octets;
+use crate::config::{Language, Octets, Until};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// A mail store: mail comes in over LMTP and goes out over POP3 and IMAP.
 #[derive(Debug, Parser)]
@@ -118,9 +119,8 @@ pub enum AccountCommand {
     Set {
         /// Its name
         name: String,
-        /// What it may hold, such as 500M or 1G; `none` for no limit
-        #[arg(long, value_parser = quota)]
-        quota: Quota,
+        #[command(flatten)]
+        settings: Settings,
     },
     /// Set a new password
     ///
@@ -143,23 +143,66 @@ pub enum AccountCommand {
     },
     /// Add many accounts from a file
     ///
-    /// A line for each: `name:password`, or a line of a Dovecot passwd-file with the scheme
-    /// {PLAIN}, {ARGON2ID}, {BLF-CRYPT}, {SHA512-CRYPT} or {SSHA256}. Hashes are taken as they
-    /// are. An account that is there already gets the password of its line.
+    /// A line for each: `name:password`, or a line of a Dovecot passwd-file with a scheme such as
+    /// {PLAIN}, {ARGON2ID}, {BLF-CRYPT}, {SHA512-CRYPT}, {SSHA256} or {SSHA}. Hashes are taken as
+    /// they are. An account that is there already gets the password of its line.
     Import {
         /// The file; `-` for standard input
         file: PathBuf,
     },
 }
 
-/// A limit that may be none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota(pub Option<Octets>);
+/// What can be set for an account.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub struct Settings {
+    /// What it may hold, such as 500M or 1G; `none` for no limit
+    #[arg(long, value_name = "SIZE", value_parser = or_none::<Octets>)]
+    pub quota: Option<OrNone<Octets>>,
+    /// How many messages it may hold; `none` for no limit
+    #[arg(long, value_name = "COUNT", value_parser = or_none::<u64>)]
+    pub messages: Option<OrNone<u64>>,
+    /// Whether mail to `name+folder` goes into that folder: whoever writes then chooses
+    /// where their mail goes
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no, action = clap::ArgAction::Set)]
+    pub folders: Option<bool>,
+    /// Let it be used (again)
+    #[arg(long, conflicts_with = "disabled")]
+    pub enabled: bool,
+    /// Refuse logins, and mail for now, until --enabled
+    #[arg(long)]
+    pub disabled: bool,
+    /// Until when it can be used: a day (2027-01-31, from its beginning in UTC on it cannot),
+    /// a length of time from now (90d), or `none`
+    #[arg(long, value_name = "WHEN", value_parser = or_none::<Until>)]
+    pub expires: Option<OrNone<Until>>,
+    /// The language in which it is written to, such as `de`; `none` for English
+    #[arg(long, value_name = "TAG", value_parser = or_none::<Language>)]
+    pub language: Option<OrNone<Language>>,
+    /// Give it another name, that mail and logins may use too; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub alias: Vec<String>,
+    /// Take such a name away; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub remove_alias: Vec<String>,
+}
 
-fn quota(text: &str) -> Result<Quota, String> {
+/// A value, or `none`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrNone<T>(pub Option<T>);
+
+fn or_none<T: FromStr>(text: &str) -> Result<OrNone<T>, T::Err> {
     match text {
-        "none" => Ok(Quota(None)),
-        text => text.parse().map(|octets| Quota(Some(octets))),
+        "none" => Ok(OrNone(None)),
+        text => text.parse().map(|value| OrNone(Some(value))),
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("say yes or no".into()),
     }
 }
 

@@ -1,9 +1,7 @@
 //! Files of many accounts: `name:password`, or lines of a Dovecot passwd-file.
 
 use crate::control::message::ImportedAccount;
-
-/// The schemes that are taken, without braces.
-pub const SCHEMES: [&str; 5] = ["PLAIN", "ARGON2ID", "BLF-CRYPT", "SHA512-CRYPT", "SSHA256"];
+use serve::auth::{self, VerifierError};
 
 /// The accounts of a file. A line that cannot be used gives a text that says
 /// why; blank lines and comments give nothing.
@@ -23,22 +21,17 @@ fn account(line: &str, number: u64) -> Option<Result<ImportedAccount, String>> {
             "line {number}: there is no `:` between name and password"
         )));
     };
-    let secret = match rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
-        Some((scheme, hash)) => match known(scheme) {
-            // What follows a hash are the other fields of a passwd-file: user and
-            // group numbers, home, shell. None of them means anything here.
-            Some("PLAIN") => format!("{{PLAIN}}{}", field(hash)),
-            Some(scheme) => format!("{{{scheme}}}{}", field(hash)),
-            None => {
-                let schemes = SCHEMES.map(|scheme| format!("{{{scheme}}}")).join(", ");
-                return Some(Err(format!(
-                    "line {number}: {name}: the scheme {{{scheme}}} is not known; known are {schemes}"
-                )));
-            }
-        },
-        // A bare password may hold anything, colons too.
-        None => format!("{{PLAIN}}{rest}"),
+    // A bare password may hold anything, colons too.
+    let secret = if rest.starts_with('{') && rest.contains('}') {
+        // What follows a hash are the other fields of a passwd-file: user and
+        // group numbers, home, shell. None of them means anything here.
+        rest.split(':').next().unwrap_or(rest).to_owned()
+    } else {
+        format!("{{PLAIN}}{rest}")
     };
+    if let Err(error) = auth::check(&secret) {
+        return Some(Err(format!("line {number}: {name}: {}", told(error))));
+    }
     Some(Ok(ImportedAccount {
         name: name.trim().to_owned(),
         secret,
@@ -46,17 +39,15 @@ fn account(line: &str, number: u64) -> Option<Result<ImportedAccount, String>> {
     }))
 }
 
-/// The scheme as this program writes it. Dovecot's suffixes for the encoding
-/// (`.b64`, `.HEX`) are not taken, as these schemes have one encoding each.
-fn known(scheme: &str) -> Option<&'static str> {
-    SCHEMES
-        .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(scheme))
-}
-
-/// One field of a passwd-file.
-fn field(rest: &str) -> &str {
-    rest.split(':').next().unwrap_or(rest)
+/// What is wrong, and of a scheme what would be right.
+fn told(error: VerifierError) -> String {
+    if error != VerifierError::Scheme {
+        return error.to_string();
+    }
+    let known: Vec<String> = auth::schemes()
+        .map(|scheme| format!("{{{scheme}}}"))
+        .collect();
+    format!("{error}; known are {}", known.join(", "))
 }
 
 #[cfg(test)]
@@ -81,26 +72,32 @@ mod tests {
         check("anna:a:b{c}", Some(Ok(("anna", "{PLAIN}a:b{c}"))));
         check(
             "anna:{plain}x:1000:1000::/home",
-            Some(Ok(("anna", "{PLAIN}x"))),
+            Some(Ok(("anna", "{plain}x"))),
         );
         check(
-            "a@b.example:{SHA512-CRYPT}$6$salt$hash::::::",
-            Some(Ok(("a@b.example", "{SHA512-CRYPT}$6$salt$hash"))),
+            "a@b.example:{SSHA}D4kSuvPIF4rZzl+dW9Km/1788fBwZXBwZXI=::::::",
+            Some(Ok((
+                "a@b.example",
+                "{SSHA}D4kSuvPIF4rZzl+dW9Km/1788fBwZXBwZXI=",
+            ))),
         );
         check(
             "anna:{BLF-CRYPT}$2y$05$x",
-            Some(Ok(("anna", "{BLF-CRYPT}$2y$05$x"))),
+            Some(Err(
+                "line 7: anna: the text is not of the form that its scheme has",
+            )),
         );
         check(
             "anna",
             Some(Err("line 7: there is no `:` between name and password")),
         );
-        check(
-            "anna:{MD5}x",
-            Some(Err(
-                "line 7: anna: the scheme {MD5} is not known; known are {PLAIN}, {ARGON2ID}, \
-                 {BLF-CRYPT}, {SHA512-CRYPT}, {SSHA256}",
-            )),
+        let told = account("anna:{MD5}x", 7).unwrap().unwrap_err();
+        assert!(
+            told.starts_with("line 7: anna: the scheme is not known; known are {PLAIN}, "),
+            "{told}"
         );
+        for scheme in auth::schemes() {
+            assert!(told.contains(&format!("{{{scheme}}}")), "{scheme}: {told}");
+        }
     }
 }

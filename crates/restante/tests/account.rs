@@ -127,6 +127,129 @@ fn life_cycle(data: &str) {
     ]));
 }
 
+/// Each thing that can be set, and what it does.
+fn settings(data: &str, set: impl Fn(&[&str]) -> std::process::Output) {
+    let shown = || json(&["account", "show", "anna", "--data", data]);
+    let nothing = set(&[]);
+    assert_eq!(nothing.status.code(), Some(2), "{nothing:?}");
+    good(&set(&[
+        "--messages",
+        "3",
+        "--folders",
+        "yes",
+        "--language",
+        "de-AT",
+    ]));
+    good(&set(&["--alias", "Info", "--alias", "sales@demo.example"]));
+    good(&set(&["--disabled", "--expires", "2001-02-03"]));
+    let all = shown();
+    assert_eq!(all["messages_quota"], 3, "{all}");
+    assert_eq!(all["folders"], true);
+    assert_eq!(all["language"], "de-at");
+    assert_eq!(all["aliases"].as_array().unwrap().len(), 2, "{all}");
+    assert_eq!(all["enabled"], false);
+    assert_eq!(all["expires"], 981_158_400);
+    let text = good(&run(&["account", "show", "info", "--data", data]));
+    for line in ["expires         2001-02-03 00:00 UTC", "disabled "] {
+        assert!(text.contains(line), "{text}");
+    }
+    // An alias of another account is not taken, nor taken away.
+    good(&run(&["account", "add", "other", "--data", data]));
+    let said = bad(&run(&[
+        "account", "set", "other", "--alias", "info", "--data", data,
+    ]));
+    assert!(said.contains("is taken"), "{said}");
+    let said = bad(&run(&[
+        "account",
+        "set",
+        "other",
+        "--remove-alias",
+        "info",
+        "--data",
+        data,
+    ]));
+    assert!(said.contains("is a name of another account"), "{said}");
+
+    good(&set(&[
+        "--enabled",
+        "--expires",
+        "none",
+        "--language",
+        "none",
+        "--folders",
+        "no",
+    ]));
+    good(&set(&["--remove-alias", "info", "--messages", "none"]));
+    let all = shown();
+    for gone in ["messages_quota", "expires", "language"] {
+        assert!(all[gone].is_null(), "{all}");
+    }
+    assert_eq!(all["aliases"].as_array().unwrap().len(), 1, "{all}");
+    assert_eq!(
+        (&all["enabled"], &all["folders"]),
+        (&true.into(), &false.into())
+    );
+}
+
+#[test]
+fn settings_are_set_and_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    assert_eq!(Demo::start(&data).interrupt(), Some(0));
+    let data = data.to_str().unwrap();
+    good(&run(&["account", "add", "anna", "--data", data]));
+    settings(data, |args| {
+        let mut all = vec!["account", "set", "anna", "--data", data];
+        all.extend(args);
+        run(&all)
+    });
+}
+
+#[test]
+fn mail_goes_into_folders_where_the_account_wants_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let demo = Demo::start(directory.path());
+    let data = directory.path().to_str().unwrap();
+    let deliver = |to: &str, code: &str| {
+        let mut lmtp = connect(demo.port("telnet"));
+        lmtp.until("220 ");
+        lmtp.ask("LHLO test", "250 ");
+        lmtp.ask("MAIL FROM:<>", "250 ");
+        let said = lmtp.ask(&format!("RCPT TO:<{to}>"), code);
+        if code == "250 " {
+            lmtp.ask("DATA", "354 ");
+            lmtp.ask("Subject: one\r\n\r\nx\r\n.", "250 ");
+        }
+        said
+    };
+    let count = |mailbox: &str| {
+        let shown = json(&["account", "show", "demo", "--data", data]);
+        let mailboxes = shown["mailboxes"].as_array().unwrap().clone();
+        let found = mailboxes.iter().find(|it| it["name"] == mailbox).unwrap();
+        found["messages"].as_u64().unwrap()
+    };
+    let address = demo.line("mail address")[0].to_owned();
+    let (local, domain) = address.split_once('@').unwrap();
+    let folder = format!("{local}+Archive@{domain}");
+    let set = |args: &[&str]| {
+        let mut all = vec!["account", "set", "demo", "--data", data];
+        all.extend(args);
+        good(&run(&all));
+    };
+    deliver(&folder, "250 ");
+    assert_eq!(count("Archive"), 0);
+    set(&["--folders", "yes"]);
+    deliver(&folder, "250 ");
+    assert_eq!(count("Archive"), 1);
+
+    set(&["--messages", "1"]);
+    deliver(&address, "452 ");
+    set(&["--messages", "none", "--disabled"]);
+    deliver(&address, "4");
+    set(&["--enabled"]);
+    deliver(&address, "250 ");
+}
+
 #[test]
 fn without_a_server() {
     let directory = tempfile::tempdir().unwrap();
@@ -165,7 +288,7 @@ fn through_a_running_server() {
 }
 
 /// Made with `doveadm pw`; the password is `correct horse`.
-const HASHES: [(&str, &str); 4] = [
+const HASHES: [(&str, &str); 5] = [
     (
         "argon",
         "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$yrsHxxCR1lcdsExc8IdUwA$TrS/ywSyqBtlTBmsDX0vxD52vls6pIGWt147jXB+C4Q",
@@ -182,6 +305,7 @@ const HASHES: [(&str, &str); 4] = [
         "salted",
         "{SSHA256}vOHNF7gtuYAL+vxp7qr4pQvxli4Pg8J6zhqHJxv+EddgDq+i",
     ),
+    ("openldap", "{SSHA}LhKrkM9Fy+zlstjdD7Kv2s6QvhBzYWx0"),
 ];
 
 #[test]
@@ -195,7 +319,9 @@ fn accounts_come_from_files() {
     for (name, hash) in HASHES {
         text.push_str(&format!("{name}:{hash}:1000:1000::/home/{name}::\n"));
     }
-    text.push_str("dovecot:{PLAIN}correct horse::::::\nbroken\nold:{CRYPT}x\n");
+    text.push_str(
+        "dovecot:{PLAIN}correct horse::::::\nclear:{CLEARTEXT}correct horse\nbroken\nold:{MD5}x\n",
+    );
     fs::write(&file, text).unwrap();
     let data = data.to_str().unwrap();
     let file = file.to_str().unwrap();
@@ -204,12 +330,12 @@ fn accounts_come_from_files() {
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
         (&told["added"], &told["changed"]),
-        (&7.into(), &0.into()),
+        (&9.into(), &0.into()),
         "{told}"
     );
     let refused = told["refused"].to_string();
     assert!(
-        refused.contains("line 9") && refused.contains("{CRYPT}"),
+        refused.contains("line 11") && refused.contains("{SHA512-CRYPT}"),
         "{refused}"
     );
 
@@ -217,7 +343,7 @@ fn accounts_come_from_files() {
     let told: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!(
         (&told["added"], &told["changed"]),
-        (&0.into(), &7.into()),
+        (&0.into(), &9.into()),
         "{told}"
     );
 
@@ -226,6 +352,7 @@ fn accounts_come_from_files() {
     logins.extend([
         ("plain", "correct horse"),
         ("dovecot", "correct horse"),
+        ("clear", "correct horse"),
         ("colon", "a:b"),
     ]);
     for (name, password) in logins {

@@ -126,6 +126,15 @@ impl MemoryStore {
         }
     }
 
+    /// What the account has after this number is lost, and known to be: it is
+    /// read-only until repaired.
+    pub fn lose_commits_after(&self, id: AccountId, kept: ModSeq) {
+        if let Some(account) = self.state().accounts.get_mut(&id) {
+            account.commits.retain(|commit| commit.last <= kept);
+            account.damaged = true;
+        }
+    }
+
     /// Forgets every derived row, as a lost index would.
     pub fn lose_derived(&self) {
         for blob in self.state().blobs.values_mut() {
@@ -443,6 +452,19 @@ impl Store for MemoryStore {
                 .accounts
                 .get(&account)
                 .map_or(ModSeq::ZERO, |account| account.head)
+        });
+        Box::pin(ready(head))
+    }
+
+    fn repair(&self, account: AccountId) -> Answer<'_, Result<ModSeq, StoreError>> {
+        let head = self.open_state().map(|mut state| {
+            state
+                .accounts
+                .get_mut(&account)
+                .map_or(ModSeq::ZERO, |account| {
+                    account.damaged = false;
+                    account.head
+                })
         });
         Box::pin(ready(head))
     }

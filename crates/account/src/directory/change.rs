@@ -12,11 +12,23 @@ pub struct Changes {
 /// One step of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    Put { key: String, entry: Entry },
-    Removed { key: String },
-    RemovalBegun { id: AccountId, time: Timestamp },
-    RemovalFinished { id: AccountId },
+    Put {
+        key: String,
+        entry: Entry,
+    },
+    Removed {
+        key: String,
+    },
+    RemovalBegun {
+        id: AccountId,
+        time: Timestamp,
+    },
+    RemovalFinished {
+        id: AccountId,
+    },
     Used(Vec<(AccountId, Timestamp)>),
+    /// The log was repaired: the numbers between belong to what is lost.
+    Epoch,
 }
 
 impl Changes {

@@ -78,6 +78,7 @@ fn put_change(w: &mut Writer, change: &Change) {
                 put_time(w, *time);
             }
         }
+        Change::Epoch => w.u8(6),
     }
 }
 
@@ -102,6 +103,7 @@ fn take_change(r: &mut Reader<'_>) -> Result<Change> {
             let uses = (0..count).map(|_| Ok((AccountId(r.u128()?), take_time(r)?)));
             Change::Used(uses.collect::<Result<_>>()?)
         }
+        6 => Change::Epoch,
         _ => return Err(r.malformed("a change of a known kind")),
     })
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use terms::{AccountId, Timestamp};
+use terms::{AccountId, ModSeq, Timestamp};
 
 /// Octets of a name at the most.
 const NAME_OCTETS_MAX: usize = 512;
@@ -21,6 +21,8 @@ const DEVICES_MAX: usize = 32;
 /// Settings of one account or domain at the most, and octets of each.
 const SETTINGS_MAX: usize = 32;
 const SETTING_OCTETS_MAX: usize = 1_024;
+/// By how much an Epoch lets the number of changes jump.
+const NUMBER_JUMP: u64 = 1 << 32;
 /// Accounts added by one command at the most.
 const ADDED_MAX: usize = 1_000;
 /// Accounts that wait to be removed from the store at the most.
@@ -66,6 +68,16 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             if !known.is_empty() {
                 draft.changes.push(Change::Used(known));
             }
+        }
+        Command::Epoch => {
+            let number = state.head().0.saturating_add(NUMBER_JUMP);
+            if number > ModSeq::MAX.0 {
+                return Err(Refusal::TooMany("changes"));
+            }
+            let list = vec![(ModSeq(number), Change::Epoch)];
+            return Ok(Decision {
+                changes: Changes { list },
+            });
         }
         Command::SetVerifiers { .. }
         | Command::SetEnabled { .. }

@@ -1,7 +1,7 @@
 //! Loading the directory, and folding its log into sections.
 
 use super::State;
-use super::change::Changes;
+use super::change::{Change, Changes};
 use super::codec::{VERSION, put_block, put_entry, take_block};
 use crate::codec::{put_number, put_time, take_number, take_time, take_version};
 use crate::digest::Fnv;
@@ -119,7 +119,7 @@ impl State {
     pub fn follow(&mut self, payload: &[u8]) -> Result<(), LoadError> {
         let changes = Changes::decode(payload)?;
         for (number, change) in &changes.list {
-            if *number != self.head.next() {
+            if *number != self.head.next() && *change != Change::Epoch {
                 return Err(LoadError::Gap(*number));
             }
             self.file(*number, change);

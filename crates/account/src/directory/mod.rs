@@ -210,6 +210,9 @@ pub enum Command {
     },
     /// Files when accounts were last used.
     FileUse(Vec<(AccountId, Timestamp)>),
+    /// Goes on after a repair: the number of changes jumps, so that none is used
+    /// again that belongs to what is lost.
+    Epoch,
 }
 
 /// An account to be added.
@@ -400,6 +403,7 @@ impl State {
             Change::RemovalFinished { id } => {
                 self.removals.remove(id);
             }
+            Change::Epoch => {}
             Change::Used(uses) => {
                 for (id, time) in uses {
                     self.file_use(number, *id, *time);

@@ -2,7 +2,7 @@
 
 use super::Admin;
 use crate::control::message::{Checked, Repaired};
-use crate::error::{Failure, Outcome, While as _};
+use crate::error::{Outcome, While as _};
 use account::{Command, Counts, State};
 use serve::accounts::OpenError;
 use std::collections::{BTreeSet, HashMap};
@@ -110,24 +110,23 @@ impl Admin {
         let mut repaired = Repaired::default();
         for id in damaged {
             let name = self.named(id);
+            self.store.repair(id).await.when(&name)?;
+            // Numbers that may have been told for what is lost are not used again.
             if id == AccountId::DIRECTORY {
-                self.store.repair(id).await?;
+                let epoch = account::directory::Command::Epoch;
+                self.directory.execute(epoch).await.when(&name)?;
             } else {
-                self.repair_account(id).await.when(&name)?;
+                self.jump(id).await.when(&name)?;
             }
             repaired.accounts.push(name);
         }
         Ok(repaired)
     }
 
-    async fn repair_account(&self, id: AccountId) -> Outcome {
-        self.store.repair(id).await?;
+    async fn jump(&self, id: AccountId) -> Outcome {
         let account = self.directory.accounts().open(id).await?;
-        // Numbers that may have been told for what is lost are not used again.
-        match account.execute(Command::Epoch).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Failure::from(error)),
-        }
+        account.execute(Command::Epoch).await?;
+        Ok(())
     }
 }
 

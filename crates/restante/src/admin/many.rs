@@ -13,8 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Passwords that are changed at one time, so that they share the store's syncs.
 const CHANGED_AT_ONCE: usize = 256;
-/// Before the password itself.
-const PLAIN: &str = "{PLAIN}";
 
 /// An account whose line can be used.
 struct Usable {
@@ -114,7 +112,7 @@ impl Admin {
 /// What is stored for a secret: a hash as it is, for a password what a new one
 /// gets.
 async fn verifiers(env: &Env, secret: &str) -> Outcome<Vec<String>> {
-    let Some(password) = secret.strip_prefix(PLAIN) else {
+    let Some(password) = auth::plain_text(secret) else {
         auth::check(secret)?;
         return Ok(vec![secret.to_owned()]);
     };

@@ -3,14 +3,15 @@
 mod health;
 mod mail;
 mod many;
+mod settings;
 
 pub use mail::{Exporter, Importer};
 
-use crate::control::message::{AccountShown, Accounts, Letter, MailboxShown};
+use crate::control::message::{AccountShown, Accounts, Letter};
 use crate::error::{Failure, Outcome, While as _};
 use crate::migrate::Message;
+use account::Limits;
 use account::directory::Refusal;
-use account::{Command, Limits, State};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serve::accounts::AccountName;
 use serve::auth::{Addition, Checked, OperatorError, Password};
@@ -94,7 +95,7 @@ impl Admin {
             limits,
         };
         let account = self.directory.add(addition).await.map_err(told)?;
-        Ok(shown(name.as_str(), &account.snapshot(), true))
+        Ok(self.shown(name.as_str(), &account.snapshot()))
     }
 
     /// Sets a password.
@@ -108,7 +109,7 @@ impl Admin {
             .set_password(&name, &usable(password)?)
             .await
             .map_err(told)?;
-        Ok(shown(&self.find(text)?.0, &account.snapshot(), true))
+        Ok(self.shown(&self.find(text)?.0, &account.snapshot()))
     }
 
     /// Whether this is the account's password.
@@ -144,9 +145,11 @@ impl Admin {
         let accounts = futures::stream::iter(known)
             .map(|(name, id)| {
                 let accounts = self.directory.accounts().clone();
+                let known = Arc::clone(&state);
                 async move {
                     let account = accounts.open(id).await.when(&name)?;
-                    Outcome::Ok(shown(&name, &account.snapshot(), false))
+                    let record = known.record(id);
+                    Outcome::Ok(settings::summary(&name, record, &account.snapshot()))
                 }
             })
             .buffered(OPENED_AT_ONCE)
@@ -165,25 +168,8 @@ impl Admin {
         let damaged = self.is_damaged(account.id()).await?;
         Ok(AccountShown {
             damaged,
-            ..shown(&name, &state, true)
+            ..self.shown(&name, &state)
         })
-    }
-
-    /// Sets or takes away a quota.
-    ///
-    /// # Errors
-    /// If there is no such account.
-    pub async fn set_quota(&self, text: &str, quota: Option<u64>) -> Outcome<AccountShown> {
-        let (name, account) = self.open(text).await?;
-        let limits = Limits {
-            octets: quota,
-            ..account.snapshot().limits()
-        };
-        account
-            .execute(Command::SetLimits(limits))
-            .await
-            .when(&name)?;
-        Ok(shown(&name, &account.snapshot(), true))
     }
 
     /// Removes an account and all its mail.
@@ -192,7 +178,7 @@ impl Admin {
     /// If there is none.
     pub async fn remove(&self, text: &str) -> Outcome<AccountShown> {
         let (name, account) = self.open(text).await?;
-        let removed = shown(&name, &account.snapshot(), true);
+        let removed = self.shown(&name, &account.snapshot());
         let canonical = self.name(&name)?;
         self.directory.remove(&canonical).await.map_err(told)?;
         Ok(removed)
@@ -284,29 +270,5 @@ fn told(error: OperatorError) -> Failure {
         }
         OperatorError::Refused(Refusal::NoSuchAccount(name)) => no_account(&name),
         other => Failure::from(other),
-    }
-}
-
-/// What is shown of an account.
-fn shown(name: &str, state: &State, mailboxes: bool) -> AccountShown {
-    let used = state.used();
-    let mailbox = |mailbox: &account::Mailbox| MailboxShown {
-        name: mailbox.name.to_string(),
-        messages: mailbox.counts.messages.into(),
-        unseen: mailbox.counts.unseen.into(),
-        octets: mailbox.counts.octets,
-    };
-    AccountShown {
-        name: name.to_string(),
-        id: state.account().to_string(),
-        messages: used.messages,
-        octets: used.octets,
-        quota: state.limits().octets,
-        mailboxes: state
-            .mailboxes()
-            .filter(|_| mailboxes)
-            .map(mailbox)
-            .collect(),
-        damaged: false,
     }
 }

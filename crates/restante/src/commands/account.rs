@@ -1,10 +1,13 @@
 //! `restante account …`
 
 use super::with_client;
-use crate::cli::{AccountCommand, PasswordFrom};
+use crate::cli::{AccountCommand, OrNone, PasswordFrom, Settings};
+use crate::config::{Language, Octets, Until};
 use crate::console::{self, Bar, Counts, columns, confirm, octets, show};
 use crate::control::client::{Client, answer};
-use crate::control::message::{AccountShown, Accounts, AccountsImported, ImportedAccount, Request};
+use crate::control::message::{
+    AccountShown, Accounts, AccountsImported, ImportedAccount, Request, Setting,
+};
 use crate::error::{Failure, Outcome, While as _};
 use crate::passwd_file;
 use crate::place::Place;
@@ -57,10 +60,10 @@ pub fn run(command: AccountCommand, place: &Place, json: bool) -> Outcome {
             let account: AccountShown = ask(place, Request::AccountShow { name })?;
             show(json, &account, shown)
         }
-        AccountCommand::Set { name, quota } => {
+        AccountCommand::Set { name, settings } => {
             place.must_exist()?;
-            let quota = quota.0.map(|quota| quota.0);
-            let account: AccountShown = ask(place, Request::AccountSet { name, quota })?;
+            let settings = changes(settings);
+            let account: AccountShown = ask(place, Request::AccountSet { name, settings })?;
             show(json, &account, shown)
         }
         AccountCommand::Remove { name, yes } => {
@@ -86,6 +89,26 @@ fn ask<T: serde::de::DeserializeOwned>(place: &Place, request: Request) -> Outco
     with_client(place, async |mut client: Client| {
         client.ask(request, &Bar::hidden()).await
     })
+}
+
+/// What is to be set; names first, as only they can be refused.
+fn changes(settings: Settings) -> Vec<Setting> {
+    let now = jiff::Timestamp::now().as_second();
+    let mut changes: Vec<Setting> = Vec::new();
+    changes.extend(settings.remove_alias.into_iter().map(Setting::RemoveAlias));
+    changes.extend(settings.alias.into_iter().map(Setting::AddAlias));
+    let quota = |OrNone(quota): OrNone<Octets>| quota.map(|octets| octets.0);
+    changes.extend(settings.quota.map(quota).map(Setting::Quota));
+    changes.extend(settings.messages.map(|count| Setting::Messages(count.0)));
+    changes.extend(settings.folders.map(Setting::Folders));
+    let enabled = [(settings.enabled, true), (settings.disabled, false)];
+    let enabled = enabled.into_iter().find_map(|(set, to)| set.then_some(to));
+    changes.extend(enabled.map(Setting::Enabled));
+    let until = |OrNone(until): OrNone<Until>| until.map(|until| until.seconds(now));
+    changes.extend(settings.expires.map(until).map(Setting::Expires));
+    let language = |OrNone(tag): OrNone<Language>| tag.map(|tag| tag.0);
+    changes.extend(settings.language.map(language).map(Setting::Language));
+    changes
 }
 
 /// The password, and whether it was made here.
@@ -117,6 +140,46 @@ fn quota_text(quota: Option<u64>) -> String {
     quota.map_or_else(|| "none".into(), octets)
 }
 
+/// A moment for people, in UTC.
+fn moment(seconds: i64) -> String {
+    let moment = jiff::Timestamp::from_second(seconds);
+    moment.map_or_else(
+        |_| "-".into(),
+        |moment| moment.strftime("%F %H:%M UTC").to_string(),
+    )
+}
+
+/// What is out of the ordinary, a line each.
+fn unusual(account: &AccountShown) -> Vec<[String; 2]> {
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
+    if let Some(messages) = account.messages_quota {
+        row("messages quota", messages.to_string());
+    }
+    if !account.enabled {
+        row("disabled", "no logins; mail is refused for now".into());
+    }
+    if let Some(expires) = account.expires {
+        row("expires", moment(expires));
+    }
+    if account.folders {
+        row("folders", "mail to name+folder goes there".into());
+    }
+    if let Some(language) = &account.language {
+        row("language", language.clone());
+    }
+    if !account.aliases.is_empty() {
+        row("aliases", account.aliases.join(", "));
+    }
+    if let Some(last_used) = account.last_used {
+        row("last used", moment(last_used));
+    }
+    if account.damaged {
+        row("damaged", "read-only until `restante repair`".into());
+    }
+    rows
+}
+
 fn list(accounts: &Accounts) -> String {
     if accounts.accounts.is_empty() {
         return "there is no account\n".into();
@@ -134,16 +197,15 @@ fn list(accounts: &Accounts) -> String {
 }
 
 fn shown(account: &AccountShown) -> String {
-    let mut text = columns(&[
+    let mut about = vec![
         ["name", &account.name].map(String::from),
         ["id", &account.id].map(String::from),
         ["messages".into(), account.messages.to_string()],
         ["size".into(), octets(account.octets)],
         ["quota".into(), quota_text(account.quota)],
-    ]);
-    if account.damaged {
-        text.push_str("damaged: read-only until `restante repair`\n");
-    }
+    ];
+    about.append(&mut unusual(account));
+    let mut text = columns(&about);
     let mut rows = vec![["MAILBOX", "MESSAGES", "UNSEEN", "SIZE"].map(String::from)];
     for mailbox in &account.mailboxes {
         rows.push([

@@ -12,7 +12,7 @@ mod value;
 
 pub use check::ConfigError;
 pub use example::example;
-pub use value::{Address, LogFormat, LogLevel, Mode, Nul, Octets, Protocol, Span};
+pub use value::{Address, Language, LogFormat, LogLevel, Mode, Nul, Octets, Protocol, Span, Until};
 
 use std::path::{Path, PathBuf};
 use table::table;

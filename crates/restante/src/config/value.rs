@@ -88,6 +88,64 @@ impl FromStr for Span {
     }
 }
 
+/// A moment that is still to come: a day (its beginning, in UTC), or a length of
+/// time from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// This day.
+    Day(jiff::civil::Date),
+    /// So long from now.
+    After(Span),
+}
+
+impl Until {
+    /// Which moment that is, where it is `now`: seconds since 1970.
+    pub fn seconds(self, now: i64) -> i64 {
+        match self {
+            Self::Day(day) => {
+                let midnight = day.to_zoned(jiff::tz::TimeZone::UTC);
+                midnight.map_or(i64::MAX, |midnight| midnight.timestamp().as_second())
+            }
+            Self::After(span) => {
+                let seconds = i64::try_from(span.0.as_secs()).unwrap_or(i64::MAX);
+                now.saturating_add(seconds)
+            }
+        }
+    }
+}
+
+impl FromStr for Until {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let day = text.parse().map(Self::Day);
+        day.or_else(|_| text.parse().map(Self::After)).map_err(|_| {
+            format!("`{text}` is no moment: write a day, \"2027-01-31\", or a length of time from now, \"90d\"")
+        })
+    }
+}
+
+/// A language, as RFC 5646 names it: `de`, `pt-BR`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Language(pub String);
+
+impl FromStr for Language {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let subtag = |part: &str| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_alphanumeric())
+        };
+        if text.len() <= 35 && text.split('-').all(subtag) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(format!(
+                "`{text}` is no language: write its tag, \"en\", \"de\" or \"pt-BR\""
+            ))
+        }
+    }
+}
+
 /// Reads a value from a string, or from a whole number where `from_number` allows.
 struct Text<T>(fn(&str) -> Result<T, String>, &'static str);
 
@@ -331,6 +389,21 @@ mod tests {
         assert_eq!(span("7d"), Ok(604_800));
         for wrong in ["", "10", "m", "1y", "-3s"] {
             assert!(span(wrong).unwrap_err().contains("10m"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn moments_and_languages() {
+        let until = |text: &str| text.parse::<Until>().map(|until| until.seconds(1_000));
+        assert_eq!(until("1970-01-03"), Ok(2 * 86_400));
+        assert_eq!(until("1h"), Ok(4_600));
+        for wrong in ["", "tomorrow", "2027-13-01", "7"] {
+            assert!(until(wrong).unwrap_err().contains("2027-01-31"), "{wrong}");
+        }
+        let language = |text: &str| text.parse::<Language>().map(|tag| tag.0);
+        assert_eq!(language("pt-BR"), Ok("pt-br".into()));
+        for wrong in ["", "d e", "de-", "deutschland"] {
+            assert!(language(wrong).unwrap_err().contains("pt-BR"), "{wrong}");
         }
     }
 

@@ -37,12 +37,12 @@ pub enum Request {
         /// Its name.
         name: String,
     },
-    /// Another quota; `None` for no limit.
+    /// Other settings, in this order.
     AccountSet {
         /// Its name.
         name: String,
-        /// In octets.
-        quota: Option<u64>,
+        /// What is set.
+        settings: Vec<Setting>,
     },
     /// Another password.
     AccountPasswd {
@@ -80,6 +80,28 @@ pub enum Request {
         /// Only from this mailbox.
         mailbox: Option<String>,
     },
+}
+
+/// One thing that is set for an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Setting {
+    /// What it may hold, in octets; `None` for no limit.
+    Quota(Option<u64>),
+    /// How many messages it may hold; `None` for no limit.
+    Messages(Option<u64>),
+    /// Whether `name+folder` files into folders.
+    Folders(bool),
+    /// Whether it can be used.
+    Enabled(bool),
+    /// Until when it can be used, in seconds since 1970.
+    Expires(Option<i64>),
+    /// The language in which it is written to.
+    Language(Option<String>),
+    /// One more name.
+    AddAlias(String),
+    /// One name fewer.
+    RemoveAlias(String),
 }
 
 /// What the server says.
@@ -145,6 +167,20 @@ pub struct AccountShown {
     pub octets: u64,
     /// What it may hold, in octets; none: no limit.
     pub quota: Option<u64>,
+    /// How many messages it may hold; none: no limit.
+    pub messages_quota: Option<u64>,
+    /// Whether it can be used, but for its end.
+    pub enabled: bool,
+    /// Until when it can be used, in seconds since 1970.
+    pub expires: Option<i64>,
+    /// When it was last used, as far as filed: seconds since 1970.
+    pub last_used: Option<i64>,
+    /// Whether `name+folder` files into folders.
+    pub folders: bool,
+    /// The language in which it is written to; none: English.
+    pub language: Option<String>,
+    /// Its other names; empty in a list.
+    pub aliases: Vec<String>,
     /// Its mailboxes; empty in a list.
     pub mailboxes: Vec<MailboxShown>,
     /// Its log has a hole: read-only until repaired. Not looked at for a list.

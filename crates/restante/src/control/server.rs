@@ -122,7 +122,11 @@ async fn answer(
         }
         Request::AccountList => json(&admin.list().await?),
         Request::AccountShow { name } => json(&admin.show(&name).await?),
-        Request::AccountSet { name, quota } => json(&admin.set_quota(&name, quota).await?),
+        Request::AccountSet { name, settings } => {
+            let changed = admin.set(&name, settings).await?;
+            info!(account = changed.name, "settings changed");
+            json(&changed)
+        }
         Request::AccountPasswd { name, password } => {
             let changed = admin.set_password(&name, &password).await?;
             info!(account = changed.name, "password changed");

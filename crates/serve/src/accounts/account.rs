@@ -441,6 +441,14 @@ impl Machine for State {
         Self::apply(self, changes);
     }
 
+    fn epoch() -> Command {
+        Command::Epoch
+    }
+
+    fn is_epoch(command: &Command) -> bool {
+        *command == Command::Epoch
+    }
+
     fn riders(&self, marks: &AccountMarks) -> Option<account::Changes> {
         let mut notes = marks.recent().notes(self);
         notes.append(&mut marks.notes());

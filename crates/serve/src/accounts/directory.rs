@@ -42,6 +42,14 @@ impl Machine for State {
         Self::apply(self, changes);
     }
 
+    fn epoch() -> Command {
+        Command::Epoch
+    }
+
+    fn is_epoch(command: &Command) -> bool {
+        *command == Command::Epoch
+    }
+
     fn riders(&self, (): &()) -> Option<Changes> {
         None
     }

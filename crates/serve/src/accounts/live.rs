@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use store::Loaded;
 use terms::{AccountId, ModSeq};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -92,7 +93,7 @@ impl<M: Machine> Handle<M> {
             return Err(Unavailable);
         }
         let snapshot = self.snapshot();
-        if snapshot.number() >= head {
+        if self.0.is_as_new_as(head) {
             return Ok(snapshot);
         }
         self.ask(0, |answer| Job::Refresh { answer }).await?
@@ -144,7 +145,7 @@ impl<M: Machine> Handle<M> {
                 return state;
             }
             let elsewhere = *remote.borrow_and_update();
-            if elsewhere > state.number() && !self.0.queue().running {
+            if !self.0.is_as_new_as(elsewhere) && !self.0.queue().running {
                 // Somebody else's commit. If a writer runs here it looks at this
                 // itself before it ends.
                 if self.fresh().await.is_err() {
@@ -214,6 +215,12 @@ pub(super) struct Queue<M: Machine> {
     pub(super) running: bool,
     /// What is published may be older than what is durable: load before deciding.
     pub(super) stale: bool,
+    /// The store's number at the last load. Beyond the state where the log has a
+    /// hole: there is nothing more to be loaded.
+    pub(super) loaded: ModSeq,
+    /// The hole was repaired: the next commit goes after `loaded` and begins with
+    /// an Epoch.
+    pub(super) repaired: bool,
     /// A checkpoint is on its way.
     pub(super) folding: bool,
     /// Commits to wait for before the next one.
@@ -271,6 +278,8 @@ impl<M: Machine> Live<M> {
                 waiting: VecDeque::new(),
                 running: false,
                 stale: false,
+                loaded: ModSeq::ZERO,
+                repaired: false,
                 folding: false,
                 fold_wait: 0,
             }),
@@ -298,6 +307,20 @@ impl<M: Machine> Live<M> {
     /// When it was last asked for something, in seconds of the monotonic clock.
     pub(super) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether the state has all that can be loaded up to this number of the
+    /// store's.
+    pub(super) fn is_as_new_as(&self, head: ModSeq) -> bool {
+        let shown = self.state.borrow().number();
+        shown >= head || self.queue().loaded >= head
+    }
+
+    /// Notes what a load has found besides the state, which stands at `number`.
+    pub(super) fn note_loaded(&self, loaded: &Loaded, number: ModSeq) {
+        let mut queue = self.queue();
+        queue.loaded = loaded.head;
+        queue.repaired = loaded.head > number && !loaded.damaged;
     }
 
     /// Puts a job into the queue and starts a writer if none runs.

@@ -36,6 +36,12 @@ pub trait Machine: Clone + Send + Sync + 'static {
     /// Files what was decided on this very state.
     fn apply(&mut self, changes: &Self::Changes);
 
+    /// The command that lets numbers jump. After a repair it goes before all others.
+    fn epoch() -> Self::Command;
+
+    /// Whether this is that command.
+    fn is_epoch(command: &Self::Command) -> bool;
+
     /// What is to ride along with the next commit, on top of this state.
     fn riders(&self, marks: &Self::Marks) -> Option<Self::Changes>;
 

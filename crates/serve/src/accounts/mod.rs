@@ -12,6 +12,8 @@ mod machine;
 mod names;
 mod registry;
 #[cfg(test)]
+mod repaired;
+#[cfg(test)]
 mod steps;
 pub(crate) mod sweep;
 #[cfg(test)]

@@ -132,15 +132,18 @@ impl<M: Machine> Registry<M> {
             // tells which.
             self.drop_live(&handle);
         }
-        let (state, damaged) = open::<M>(&self.shared, id).await?;
-        if damaged {
+        let (state, loaded) = open::<M>(&self.shared, id).await?;
+        if loaded.damaged {
             warn!(account = %id, "the account is damaged and read-only");
         }
         let mut map = self.map();
         // Somebody else may have been faster; there is one writer only.
-        let live = map
-            .entry(id)
-            .or_insert_with(|| Live::new(id, Arc::clone(&self.shared), state));
+        let live = map.entry(id).or_insert_with(|| {
+            let number = state.number();
+            let live = Live::new(id, Arc::clone(&self.shared), state);
+            live.note_loaded(&loaded, number);
+            live
+        });
         Ok(Handle(Arc::clone(live)))
     }
 
@@ -181,17 +184,17 @@ pub(super) async fn load(
     })
 }
 
-/// Opens an account from the store, without tables; and whether it is damaged.
+/// Opens an account from the store, without tables; and what was loaded.
 pub(super) async fn open<M: Machine>(
     shared: &Shared,
     id: AccountId,
-) -> Result<(M, bool), Unavailable> {
+) -> Result<(M, Loaded), Unavailable> {
     let mut sections = M::opening();
     // Twice more where the root is in pieces and another writer folds meanwhile.
     for _ in 0..3 {
         let loaded = load(shared, id, sections).await?;
         match M::open(id, &loaded) {
-            Ok(state) => return Ok((state, loaded.damaged)),
+            Ok(state) => return Ok((state, loaded)),
             Err(OpenFault::More(mut more)) => {
                 more.push(SectionKey::ROOT);
                 sections = Sections::Only(more);

@@ -109,6 +109,14 @@ impl Machine for Words {
         self.add(word);
     }
 
+    fn epoch() -> Ask {
+        Ask::Nothing
+    }
+
+    fn is_epoch(ask: &Ask) -> bool {
+        matches!(ask, Ask::Nothing)
+    }
+
     fn riders(&self, (): &()) -> Option<Self::Changes> {
         None
     }

@@ -43,7 +43,8 @@ fn next<M: Machine>(live: &Live<M>) -> Option<VecDeque<Waiting<M>>> {
     let mut queue = live.queue();
     if queue.waiting.is_empty() {
         // Whoever waits for news and saw `running` relies on this look.
-        let behind = *live.remote.borrow() > live.state.borrow().number();
+        let remote = *live.remote.borrow();
+        let behind = remote > live.state.borrow().number().max(queue.loaded);
         if !behind || queue.stale {
             queue.running = false;
             queue.waiting = VecDeque::new();
@@ -59,7 +60,10 @@ struct Unfinished<'a, M: Machine>(&'a Live<M>);
 
 impl<M: Machine> Drop for Unfinished<'_, M> {
     fn drop(&mut self) {
-        error!(account = %self.0.id, "the writer ended by a fault of its own");
+        // Or the runtime ends, and drops whatever is not done.
+        if std::thread::panicking() {
+            error!(account = %self.0.id, "the writer ended by a fault of its own");
+        }
         let mut queue = self.0.queue();
         let dropped = std::mem::take(&mut queue.waiting);
         queue.running = false;
@@ -211,7 +215,7 @@ impl<M: Machine> Writer<'_, M> {
     async fn renew(&self) -> Result<(), Unavailable> {
         if !self.live.queue().stale {
             let head = self.live.shared.store.head(self.live.id).await;
-            if head.map_err(|_| Unavailable)? == self.published().number() {
+            if self.live.is_as_new_as(head.map_err(|_| Unavailable)?) {
                 return Ok(());
             }
         }
@@ -229,7 +233,10 @@ impl<M: Machine> Writer<'_, M> {
             return Err(Unavailable);
         }
         match self.advance(&shown, &loaded) {
-            Some(state) => self.publish(state),
+            Some(state) => {
+                self.live.note_loaded(&loaded, state.number());
+                self.publish(state);
+            }
             None => self.reopen().await?,
         }
         self.set_stale(false);
@@ -238,12 +245,13 @@ impl<M: Machine> Writer<'_, M> {
 
     /// Begins anew from what the store has, without tables.
     async fn reopen(&self) -> Result<(), Unavailable> {
-        let (state, _) = open::<M>(&self.live.shared, self.live.id).await?;
+        let (state, loaded) = open::<M>(&self.live.shared, self.live.id).await?;
         if state.number() < self.published().number() {
             warn!(account = %self.live.id, "the account has gone from the store");
             self.set_stale(true);
             return Err(Unavailable);
         }
+        self.live.note_loaded(&loaded, state.number());
         self.publish(state);
         self.live.count_tables();
         Ok(())
@@ -285,7 +293,7 @@ impl<M: Machine> Writer<'_, M> {
             }
             let sections = Sections::Only(shown.sections(parts));
             let loaded = load(&self.live.shared, self.live.id, sections).await?;
-            if loaded.head > shown.number() {
+            if !self.live.is_as_new_as(loaded.head) {
                 // Others have committed; what the parts are made of may be other
                 // sections now.
                 self.reload(M::opening()).await?;
@@ -374,8 +382,8 @@ impl<M: Machine> Writer<'_, M> {
             // Nothing to commit, so nothing has said yet that the state is the
             // newest: a refusal must not rest on an older one.
             return match self.live.shared.store.head(self.live.id).await {
-                Ok(head) if head == base.number() => Round::Answer(decided.answers),
                 Ok(head) if head < base.number() => Round::GiveUp,
+                Ok(head) if self.live.is_as_new_as(head) => Round::Answer(decided.answers),
                 Ok(_) => {
                     self.set_stale(true);
                     Round::Again
@@ -417,6 +425,14 @@ impl<M: Machine> Writer<'_, M> {
         Ok(())
     }
 
+    /// Where the log was repaired and nothing was committed since: the number that
+    /// the next commit goes after.
+    fn after_repair(&self) -> Option<ModSeq> {
+        let shown = self.published().number();
+        let queue = self.live.queue();
+        (queue.repaired && queue.loaded > shown).then_some(queue.loaded)
+    }
+
     /// Decides and applies on a copy of `base`.
     fn decide(
         &self,
@@ -431,6 +447,24 @@ impl<M: Machine> Writer<'_, M> {
             answers: Vec::with_capacity(waiting.len().min(most)),
             binding: Vec::with_capacity(waiting.len().min(most)),
         };
+        let repaired = self.after_repair().is_some();
+        if repaired
+            && !waiting
+                .front()
+                .is_some_and(|it| M::is_epoch(&it.command.command))
+        {
+            match decided.state.decide(&M::epoch(), now) {
+                Decision::Done { changes, .. } => {
+                    if let Some(changes) = changes {
+                        decided.state.apply(&changes);
+                        decided.changes.push(changes);
+                    }
+                }
+                Decision::Needs(parts) => return Err(parts),
+                // The store refuses what does not begin with one.
+                Decision::Refused(_) => {}
+            }
+        }
         for pending in waiting.iter().take(most) {
             let mut binding = false;
             let answer = match decided.state.decide(&pending.command.command, now) {
@@ -481,7 +515,8 @@ impl<M: Machine> Writer<'_, M> {
             payload: sealed.payload,
         };
         let store = &self.live.shared.store;
-        match store.commit(self.live.id, base.number(), commit).await {
+        let after = self.after_repair().unwrap_or(base.number());
+        match store.commit(self.live.id, after, commit).await {
             Ok(()) => {
                 state.committed(octets);
                 if state.number().0.is_multiple_of(Self::COUNT_EVERY) {

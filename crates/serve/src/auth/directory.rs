@@ -16,6 +16,10 @@ use store::Store;
 use terms::{AccountId, Timestamp};
 use tracing::{error, info, warn};
 
+/// The account's setting that says in which language it is written to: `de`, as
+/// RFC 5646 has it. Without it: English.
+pub const LANGUAGE_SETTING: &str = "language";
+
 /// By which protocol somebody logs in; a device may be for some only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

@@ -10,13 +10,15 @@ mod scheme;
 mod service;
 mod standing;
 
-pub use directory::{Directory, Login, LoginError, Protocol, Recipient, RecipientError};
+pub use directory::{
+    Directory, LANGUAGE_SETTING, Login, LoginError, Protocol, Recipient, RecipientError,
+};
 pub use operator::{Addition, OperatorError};
 pub use password::Password;
 pub use pool::Busy;
 pub use scheme::{
     Cost, ScramHash, ScramKeys, VERIFIER_OCTETS_MAX, VerifierError, argon2id, check, is_strong,
-    scram, scram_keys_of, verify,
+    plain_text, schemes, scram, scram_keys_of, verify,
 };
 pub use service::{Auth, Checked, make};
 

@@ -108,6 +108,39 @@ enum Scheme<'a> {
     Scram(ScramHash, ScramKeys),
 }
 
+/// What the texts of a scheme look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// `$id$…`, as crypt(3) has it.
+    Crypt,
+    /// A digest, with salt after it or without.
+    Digest(Hash, bool),
+    Scram(ScramHash),
+}
+
+/// The schemes, as Dovecot names them.
+const SCHEMES: [(&str, Kind); 18] = [
+    ("PLAIN", Kind::Plain),
+    ("CLEARTEXT", Kind::Plain),
+    ("CLEAR", Kind::Plain),
+    ("ARGON2ID", Kind::Crypt),
+    ("ARGON2I", Kind::Crypt),
+    ("BLF-CRYPT", Kind::Crypt),
+    ("SHA256-CRYPT", Kind::Crypt),
+    ("SHA512-CRYPT", Kind::Crypt),
+    ("CRYPT", Kind::Crypt),
+    ("SHA", Kind::Digest(Hash::Sha1, false)),
+    ("SHA1", Kind::Digest(Hash::Sha1, false)),
+    ("SHA256", Kind::Digest(Hash::Sha256, false)),
+    ("SHA512", Kind::Digest(Hash::Sha512, false)),
+    ("SSHA", Kind::Digest(Hash::Sha1, true)),
+    ("SSHA256", Kind::Digest(Hash::Sha256, true)),
+    ("SSHA512", Kind::Digest(Hash::Sha512, true)),
+    ("SCRAM-SHA-1", Kind::Scram(ScramHash::Sha1)),
+    ("SCRAM-SHA-256", Kind::Scram(ScramHash::Sha256)),
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hash {
     Sha1,
@@ -122,6 +155,19 @@ impl Hash {
             Self::Sha256 => 32,
             Self::Sha512 => 64,
         }
+    }
+}
+
+/// The names of all schemes that [`check`] takes.
+pub fn schemes() -> impl Iterator<Item = &'static str> {
+    SCHEMES.iter().map(|(name, _)| *name)
+}
+
+/// The password itself, where `text` has one in place of a hash.
+pub fn plain_text(text: &str) -> Option<&str> {
+    match split(text) {
+        Ok((Kind::Plain, password)) => Some(password),
+        _ => None,
     }
 }
 
@@ -324,25 +370,27 @@ fn parse(text: &str) -> Result<Scheme<'_>, VerifierError> {
     {
         return Err(VerifierError::Text);
     }
+    let (kind, rest) = split(text)?;
+    match kind {
+        Kind::Plain => Ok(Scheme::Plain(rest.as_bytes())),
+        Kind::Crypt => crypt(rest),
+        Kind::Digest(hash, salted) => digest(hash, rest, salted),
+        Kind::Scram(hash) => scram_text(hash, rest),
+    }
+}
+
+/// The scheme and what follows it.
+fn split(text: &str) -> Result<(Kind, &str), VerifierError> {
     let (scheme, rest) = text
         .strip_prefix('{')
         .and_then(|text| text.split_once('}'))
         .ok_or(VerifierError::Scheme)?;
-    match scheme.to_ascii_uppercase().as_str() {
-        "PLAIN" | "CLEARTEXT" | "CLEAR" => Ok(Scheme::Plain(rest.as_bytes())),
-        "ARGON2ID" | "ARGON2I" | "BLF-CRYPT" | "SHA256-CRYPT" | "SHA512-CRYPT" | "CRYPT" => {
-            crypt(rest)
-        }
-        "SHA" | "SHA1" => digest(Hash::Sha1, rest, false),
-        "SHA256" => digest(Hash::Sha256, rest, false),
-        "SHA512" => digest(Hash::Sha512, rest, false),
-        "SSHA" => digest(Hash::Sha1, rest, true),
-        "SSHA256" => digest(Hash::Sha256, rest, true),
-        "SSHA512" => digest(Hash::Sha512, rest, true),
-        "SCRAM-SHA-1" => scram_text(ScramHash::Sha1, rest),
-        "SCRAM-SHA-256" => scram_text(ScramHash::Sha256, rest),
-        _ => Err(VerifierError::Scheme),
-    }
+    let known = SCHEMES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(scheme));
+    known
+        .map(|(_, kind)| (*kind, rest))
+        .ok_or(VerifierError::Scheme)
 }
 
 /// What begins with `$` says itself what it is.
