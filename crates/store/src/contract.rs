@@ -98,6 +98,10 @@ pub struct Checkpoint {
     /// commits up to it are needed no longer. Not above `number`, never going
     /// back. (A checkpoint of the root alone has the old value here.)
     pub covers: ModSeq,
+    /// What the checkpoint covers that this one was made from: where another was
+    /// made meanwhile this one is refused, because it does not know what sections
+    /// there are now. `None`: whatever there is.
+    pub replaces: Option<ModSeq>,
     /// The sections that have changed.
     pub sections: Vec<Section>,
     /// The sections that have gone.
@@ -120,6 +124,8 @@ impl Checkpoint {
             "it covers more than its number"
         } else if self.covers < covers {
             "a newer checkpoint covers more"
+        } else if self.replaces.is_some_and(|base| base != covers) {
+            "it was made from an older checkpoint"
         } else if self.sections.len() + self.removed.len() > Self::SECTIONS_MAX {
             "it has too many sections"
         } else if self

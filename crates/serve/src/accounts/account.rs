@@ -591,6 +591,7 @@ pub(super) fn checkpoint(
     Checkpoint {
         number,
         covers,
+        replaces: None,
         sections: sections
             .iter()
             .map(|(key, octets)| Section {

@@ -68,9 +68,12 @@ async fn fold<M: Machine>(live: &Arc<Live<M>>) -> bool {
         }
         folded = state.fold();
     }
-    let Ok((checkpoint, fold)) = folded else {
+    let Ok((mut checkpoint, fold)) = folded else {
         return false;
     };
+    // Another writer may have made one since the look above: this one would not
+    // know of its sections, nor remove what has gone of them.
+    checkpoint.replaces = Some(state.covers());
     match live.shared.store.checkpoint(live.id, checkpoint).await {
         Ok(()) => {
             live.push(Job::Folded(fold), None);

@@ -236,6 +236,7 @@ impl Machine for Words {
         let checkpoint = Checkpoint {
             number: self.number,
             covers: if root_only { self.covers } else { self.number },
+            replaces: None,
             sections,
             removed: Vec::new(),
         };

@@ -28,6 +28,7 @@ fn checkpoint(number: u64, covers: u64, sections: &[Section]) -> Checkpoint {
     Checkpoint {
         number: ModSeq(number),
         covers: ModSeq(covers),
+        replaces: None,
         sections: sections.to_vec(),
         removed: Vec::new(),
     }
@@ -235,6 +236,14 @@ async fn checkpoints_that_break_a_rule_are_refused(bench: &mut Bench<'_>) -> Sto
         ("beyond the head", checkpoint(6, 4, &[])),
         ("covers more than its number", checkpoint(4, 5, &[])),
         ("covers less than before", checkpoint(5, 2, &[])),
+        // Two fold the same log: the second knows nothing of the first.
+        (
+            "made from an older one",
+            Checkpoint {
+                replaces: Some(ModSeq(2)),
+                ..checkpoint(5, 5, &[])
+            },
+        ),
         (
             "a section beyond its number",
             checkpoint(4, 4, &[section(0, 5, "")]),

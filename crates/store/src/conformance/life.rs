@@ -135,6 +135,7 @@ async fn a_removed_account_has_gone(bench: &mut Bench<'_>) -> Story {
     let checkpoint = Checkpoint {
         number: ModSeq(1),
         covers: ModSeq(1),
+        replaces: None,
         sections: vec![Section {
             key: SectionKey::ROOT,
             number: ModSeq(1),

@@ -15,11 +15,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use terms::{AccountId, BlobId, ModSeq};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 /// What a request is answered.
 pub(crate) type Answered = Result<(), CommitError>;
-pub(crate) type Reply = oneshot::Sender<Answered>;
+
+/// Who waits for the answer to a request, and the room that it takes in the queue
+/// until then.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    sender: oneshot::Sender<Answered>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Reply {
+    pub(crate) fn new() -> (Self, oneshot::Receiver<Answered>) {
+        let (sender, answer) = oneshot::channel();
+        (Self { sender, room: None }, answer)
+    }
+
+    /// Answers, unless whoever asked has gone.
+    pub(crate) fn send(self, answer: Answered) -> Result<(), Answered> {
+        drop(self.room);
+        self.sender.send(answer)
+    }
+}
 
 /// What the journal is asked to write.
 #[derive(Debug)]
@@ -60,6 +80,39 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// What it takes besides its own octets.
+    const OCTETS: usize = 256;
+
+    /// Octets that it holds while it waits.
+    pub(crate) fn octets(&self) -> usize {
+        Self::OCTETS
+            + match self {
+                Self::Commit { record, .. } | Self::Put { record, .. } => record.payload.len(),
+                Self::Checkpoint { checkpoint, .. } => {
+                    let octets = checkpoint.sections.iter().map(|one| one.octets.len());
+                    octets.sum()
+                }
+                Self::Copy { records, .. } => records.iter().map(|one| one.payload.len()).sum(),
+                Self::Remove { .. }
+                | Self::Mend { .. }
+                | Self::Retire { .. }
+                | Self::Close { .. } => 0,
+            }
+    }
+
+    /// Keeps this room until it is answered.
+    pub(crate) fn keep(&mut self, room: OwnedSemaphorePermit) {
+        let (Self::Commit { reply, .. }
+        | Self::Put { reply, .. }
+        | Self::Checkpoint { reply, .. }
+        | Self::Remove { reply, .. }
+        | Self::Mend { reply, .. }
+        | Self::Copy { reply, .. }
+        | Self::Retire { reply, .. }
+        | Self::Close { reply }) = self;
+        reply.room = Some(room);
+    }
+
     pub(crate) fn into_reply(self) -> Reply {
         match self {
             Self::Commit { reply, .. }
@@ -75,13 +128,68 @@ impl Request {
 }
 
 /// Requests on their way to the journal.
-#[derive(Default)]
 pub(crate) struct Queue {
     waiting: Mutex<VecDeque<Request>>,
     filled: Condvar,
+    /// For their octets.
+    room: Arc<Semaphore>,
+    room_max: usize,
+    /// Nobody is left to take anything.
+    stopped: AtomicBool,
 }
 
 impl Queue {
+    pub(crate) fn new(octets_max: usize) -> Self {
+        let room_max = octets_max.clamp(Request::OCTETS, u32::MAX as usize);
+        Self {
+            waiting: Mutex::default(),
+            filled: Condvar::new(),
+            room: Arc::new(Semaphore::new(room_max)),
+            room_max,
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// More than there is at all counts as all.
+    fn permits(&self, request: &Request) -> u32 {
+        u32::try_from(request.octets().min(self.room_max)).unwrap_or(u32::MAX)
+    }
+
+    /// Takes the request if there is room for it; else gives it back.
+    pub(crate) fn try_push(&self, mut request: Request) -> Result<(), Request> {
+        match Arc::clone(&self.room).try_acquire_many_owned(self.permits(&request)) {
+            Ok(room) => {
+                request.keep(room);
+                self.push(request);
+                Ok(())
+            }
+            Err(_) => Err(request),
+        }
+    }
+
+    /// Takes the request when there is room for it, or drops it when nobody is
+    /// left to answer.
+    pub(crate) async fn push_later(&self, mut request: Request) {
+        let room = Arc::clone(&self.room).acquire_many_owned(self.permits(&request));
+        let Ok(room) = room.await else {
+            return;
+        };
+        request.keep(room);
+        let mut waiting = lock(&self.waiting);
+        if !self.stopped.load(Ordering::SeqCst) {
+            waiting.push_back(request);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Whoever waits for room waits no longer.
+    pub(crate) fn stop(&self) {
+        let waiting = lock(&self.waiting);
+        self.stopped.store(true, Ordering::SeqCst);
+        drop(waiting);
+        self.room.close();
+    }
+
     pub(crate) fn push(&self, request: Request) {
         lock(&self.waiting).push_back(request);
         self.filled.notify_one();
@@ -93,6 +201,11 @@ impl Queue {
 
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.waiting).is_empty()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.waiting).len()
     }
 
     pub(crate) fn wake(&self) {
@@ -217,7 +330,7 @@ pub(crate) struct Core {
     pub(crate) segments: Mutex<BTreeMap<u64, SegmentInfo>>,
     pub(crate) blobs: Mutex<Blobs>,
     pub(crate) watches: Watches,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Arc<Queue>,
     /// Accounts whose logs were found to have holes.
     pub(crate) damaged: Mutex<HashSet<AccountId>>,
     /// Segments with damaged records that are still needed: not copied forward.
@@ -241,13 +354,13 @@ impl Core {
     pub(crate) fn new(options: Options, disk: Arc<dyn Disk>, ledger: Ledger) -> Self {
         Self {
             handles: Handles::new(Arc::clone(&disk), options.open_files_max),
-            options,
             disk,
             ledger,
             segments: Mutex::default(),
             blobs: Mutex::default(),
             watches: Watches::default(),
-            queue: Queue::default(),
+            queue: Arc::new(Queue::new(options.queue_octets_max)),
+            options,
             damaged: Mutex::default(),
             pinned: Mutex::default(),
             searched: Mutex::default(),

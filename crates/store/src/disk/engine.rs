@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use terms::{AccountId, BlobId, ModSeq, Timestamp};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// How long what has just come waits for more before the index is told.
 const INDEX_PAUSE: Duration = Duration::from_millis(10);
@@ -64,17 +64,28 @@ impl Engine {
         }
     }
 
-    /// Asks the journal for something.
+    /// Asks the journal for something: now where there is room in its queue, else
+    /// while the answer is waited for.
     pub(crate) fn ask(
         &self,
         request: impl FnOnce(Reply) -> Request,
     ) -> impl Future<Output = Answered> + Send + 'static {
-        let (reply, answer) = oneshot::channel();
-        self.core.queue.push(request(reply));
+        let (reply, answer) = Reply::new();
+        let queue = Arc::clone(&self.core.queue);
+        let waits = if self.is_stopped() {
+            // Refused at once.
+            queue.push(request(reply));
+            None
+        } else {
+            queue.try_push(request(reply)).err()
+        };
         if self.drive() == Drive::Caller || self.is_stopped() {
             self.step_all(self.now());
         }
         async move {
+            if let Some(request) = waits {
+                queue.push_later(request).await;
+            }
             let stopped = || Err(CommitError::Failed("the store has stopped".into()));
             answer.await.unwrap_or_else(|_| stopped())
         }
@@ -82,6 +93,10 @@ impl Engine {
 
     /// The same, waiting; only where the threads or this caller do the work.
     pub(crate) fn ask_and_wait(&self, request: impl FnOnce(Reply) -> Request) -> Answered {
+        if self.drive() == Drive::Steps {
+            // So that there is room.
+            self.step_all(self.now());
+        }
         let mut answer = Box::pin(self.ask(request));
         if self.drive() == Drive::Steps {
             self.step_all(self.now());
@@ -136,6 +151,7 @@ impl Engine {
     /// himself.
     fn refuse_all(&self) {
         self.core.closed.store(true, Ordering::SeqCst);
+        self.core.queue.stop();
         lock(&self.journal).step(&self.core, self.core.now());
     }
 
@@ -314,7 +330,13 @@ impl DiskStore {
         })
     }
 
-    fn stop(&self) {
+    /// How many requests wait for the journal.
+    #[cfg(test)]
+    pub(super) fn queue_len(&self) -> usize {
+        self.engine.core.queue.len()
+    }
+
+    pub(super) fn stop(&self) {
         let core = &self.engine.core;
         core.stop.store(true, Ordering::SeqCst);
         core.queue.wake();

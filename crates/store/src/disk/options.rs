@@ -45,6 +45,9 @@ pub struct Options {
     /// Finished blobs that no commit has bound yet wait in memory up to this much
     /// together; then they go to the journal.
     pub pending_octets_max: usize,
+    /// What waits for the journal may grow to this much; then whoever asks waits
+    /// before it is taken.
+    pub queue_octets_max: usize,
     /// What waits for the index may grow to this much before commits wait.
     pub lag_octets_max: usize,
     /// Throw the index away and build it anew from the journal.
@@ -70,6 +73,7 @@ impl Default for Options {
             open_files_max: 256,
             read_threads: 4,
             pending_octets_max: 64 << 20,
+            queue_octets_max: 64 << 20,
             lag_octets_max: 64 << 20,
             rebuild_index: false,
             salt_seed: None,

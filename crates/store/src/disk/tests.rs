@@ -9,6 +9,7 @@ use crate::{
     Store,
 };
 use bytes::Bytes;
+use futures::FutureExt as _;
 use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -179,6 +180,7 @@ async fn copying_forward_keeps_what_is_needed_and_frees_the_rest() {
     let checkpoint = Checkpoint {
         number: ModSeq(41),
         covers: ModSeq(41),
+        replaces: None,
         sections: vec![root.clone()],
         removed: Vec::new(),
     };
@@ -435,4 +437,49 @@ async fn a_lost_key_is_found_in_the_journal() {
         assert_eq!((loaded.commits.len(), loaded.damaged), (3, false));
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_the_journal_is_bounded() {
+    let engine = Simulated::new(Options {
+        drive: Drive::Steps,
+        queue_octets_max: 20_000,
+        ..Options::small()
+    });
+    let store = engine.start().unwrap();
+    let asked = (1..=20).map(|at| {
+        let payload = Bytes::from(noise(at, 6_000));
+        let commit = Commit {
+            payload,
+            ..commit(1, &[], &[])
+        };
+        store.commit(AccountId(at.into()), ModSeq::ZERO, commit)
+    });
+    let mut asked = futures::future::join_all(asked);
+    let mut now = 0;
+    let answers = loop {
+        let answered = (&mut asked).now_or_never();
+        assert!(store.queue_len() <= 3);
+        if let Some(answers) = answered {
+            break answers;
+        }
+        now += 1;
+        assert!(now < 100, "somebody waits for ever");
+        while store.step(now) {}
+    };
+    assert!(answers.iter().all(Result::is_ok));
+
+    // Who waits for room when the store ends is told.
+    let late = (1..=5).map(|at| {
+        let commit = Commit {
+            payload: Bytes::from(noise(at, 15_000)),
+            ..commit(2, &[], &[])
+        };
+        store.commit(AccountId(at.into()), ModSeq(1), commit)
+    });
+    let mut late = futures::future::join_all(late);
+    assert!((&mut late).now_or_never().is_none());
+    store.stop();
+    let refused = late.await;
+    assert!(refused.iter().all(Result::is_err), "{refused:?}");
 }

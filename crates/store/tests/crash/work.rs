@@ -286,6 +286,7 @@ impl Worker<'_> {
         let mut checkpoint = Checkpoint {
             number,
             covers,
+            replaces: Some(old.covers),
             ..Checkpoint::default()
         };
         let mut keys = vec![SectionKey::ROOT];
