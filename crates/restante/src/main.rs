@@ -20,6 +20,7 @@ mod demo;
 mod error;
 mod listen;
 mod log;
+mod memory;
 mod migrate;
 mod node;
 mod passwd_file;

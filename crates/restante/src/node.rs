@@ -2,8 +2,9 @@
 
 use crate::accept::Begin;
 use crate::admin::Admin;
-use crate::config::{Config, Protocol};
+use crate::config::{Config, Octets, Protocol};
 use crate::error::{Failure, Outcome, While as _};
+use crate::memory;
 use crate::place::Place;
 use crate::privileges::{Servant, make_data_directory};
 use serve::accounts::NameRules;
@@ -203,11 +204,23 @@ fn options(config: &Config) -> Options {
     }
 }
 
+/// What is set, or a quarter of the memory.
+fn tables_octets_max(set: Option<Octets>) -> Outcome<usize> {
+    match set {
+        Some(set) => Ok(usize::try_from(set.0)?),
+        None => match memory::octets() {
+            Some(octets) => Ok(usize::try_from(octets / 4)?),
+            None => Ok(Limits::default().tables_octets_max),
+        },
+    }
+}
+
 fn limits(config: &Config) -> Outcome<Limits> {
     let set = &config.limits;
     Ok(Limits {
         connections_max: usize::try_from(set.connections)?,
         octets_in_flight_max: usize::try_from(set.memory.0)?,
+        tables_octets_max: tables_octets_max(set.table_memory)?,
         message_octets_max: set.message_octets.0,
         recipients_max: usize::try_from(set.recipients)?,
         before_login: set.login_timeout.0,

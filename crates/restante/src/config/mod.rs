@@ -132,6 +132,10 @@ table! {
         /// used up, sessions stop reading until some is free again.
         Default memory "memory": Octets = Octets(256 << 20), r#""256M""#;
 
+        /// Memory for the tables of mailboxes that are in use. Without it: a quarter
+        /// of the machine's, or of what the control group may have.
+        Example table_memory "table-memory": Option<Octets> = None, r#""1G""#;
+
         /// How long a client may send nothing before it logs in. It may take three
         /// times as long to log in at all.
         Default login_timeout "login-timeout": Span = Span::seconds(180), r#""3m""#;
