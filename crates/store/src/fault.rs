@@ -222,6 +222,11 @@ impl Machine {
         self.state().faults.insert(call, fault);
     }
 
+    /// Forgets the faults that have not come up yet.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
     /// From now on every sync of a file fails ([`Fault::Failure`]).
     pub fn fail_syncs(&self) {
         self.state().syncs_fail = true;

@@ -156,14 +156,14 @@ impl Queue {
     }
 
     /// Takes the request if there is room for it; else gives it back.
-    pub(crate) fn try_push(&self, mut request: Request) -> Result<(), Request> {
+    pub(crate) fn try_push(&self, mut request: Request) -> Option<Request> {
         match Arc::clone(&self.room).try_acquire_many_owned(self.permits(&request)) {
             Ok(room) => {
                 request.keep(room);
                 self.push(request);
-                Ok(())
+                None
             }
-            Err(_) => Err(request),
+            Err(_) => Some(request),
         }
     }
 

@@ -77,7 +77,7 @@ impl Engine {
             queue.push(request(reply));
             None
         } else {
-            queue.try_push(request(reply)).err()
+            queue.try_push(request(reply))
         };
         if self.drive() == Drive::Caller || self.is_stopped() {
             self.step_all(self.now());

@@ -103,6 +103,18 @@ impl Life {
         (name, at)
     }
 
+    /// Makes a sector of any file unreadable; says where.
+    pub(crate) fn lose_a_sector(&mut self) -> (String, usize) {
+        const SECTOR_OCTETS: usize = 512;
+        let names = self.machine.names();
+        let name = names[self.chance.below(names.len())].clone();
+        let octets = self.machine.file(&name).map_or(0, |file| file.len());
+        let at = self.chance.below(octets) / SECTOR_OCTETS * SECTOR_OCTETS;
+        self.machine.make_unreadable(&name, at..at + SECTOR_OCTETS);
+        self.note(format!("{name} cannot be read at {at}"));
+        (name, at)
+    }
+
     /// A commit of an account that is not there yet.
     pub(crate) async fn commit_elsewhere(&mut self, store: &Stepped) -> Result<(), CommitError> {
         let commit = Commit {
