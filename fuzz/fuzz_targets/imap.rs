@@ -19,8 +19,8 @@ fn read(octets: &[u8], piece: usize, accept: bool) -> Vec<String> {
             events.push(format!("{} {event:?}", message.escape_ascii()));
             message.clear();
             match event {
-                Event::Append(_) if accept => reader.accept(),
-                Event::Append(_) => reader.refuse(1_000),
+                Event::Append(_) | Event::AppendPart(_) if accept => reader.accept(),
+                Event::Append(_) | Event::AppendPart(_) => reader.refuse(1_000),
                 Event::Close => return events,
                 _ => {}
             }

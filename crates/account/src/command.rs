@@ -207,6 +207,17 @@ pub enum Command {
         /// Where to.
         to: MailboxRef,
     },
+    /// REPLACE: takes a row out and adds a message, both or neither. RFC 8508 §3.
+    Replace {
+        /// Where the row is.
+        from: MailboxId,
+        /// Which.
+        uid: Uid,
+        /// Where the message goes.
+        to: MailboxRef,
+        /// What comes instead.
+        message: Box<NewMessage>,
+    },
     /// CREATE. RFC 9051 §6.3.4.
     CreateMailbox {
         /// Its name.

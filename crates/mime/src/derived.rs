@@ -18,7 +18,7 @@ use crate::{cut, header};
 use terms::{InternalDate, Malformed, Reader, Writer};
 
 /// Rows of another version are made anew.
-pub const DERIVED_VERSION: u8 = 1;
+pub const DERIVED_VERSION: u8 = 2;
 
 /// Longest row.
 pub const DERIVED_OCTETS_MAX: usize = 256 * 1024;
@@ -216,6 +216,7 @@ fn read_part(reader: &mut Reader<'_>, base: u64) -> Result<Part, Malformed> {
     let encoding = match bits >> 2 & 3 {
         1 => TransferEncoding::QuotedPrintable,
         2 => TransferEncoding::Base64,
+        3 => TransferEncoding::Unknown,
         _ => TransferEncoding::Identity,
     };
     let header = base.saturating_add(reader.varint()?);
@@ -251,6 +252,7 @@ fn write_part(writer: &mut Writer, node: &Node<'_>, base: usize, charsets: bool)
         TransferEncoding::Identity => 0,
         TransferEncoding::QuotedPrintable => 1,
         TransferEncoding::Base64 => 2,
+        TransferEncoding::Unknown => 3,
     };
     let content_type = &node.head.content_type;
     let is_text = node.shape == Shape::Leaf && content_type.is_media("text");

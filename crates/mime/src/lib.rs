@@ -17,6 +17,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::panic))]
 
 mod address;
+mod binary;
 mod bodystructure;
 mod date;
 mod derived;
@@ -32,6 +33,7 @@ mod walk;
 mod words;
 
 pub use address::{ADDRESSES_MAX, Address, addresses};
+pub use binary::{Unstorable, encode_binary};
 pub use bodystructure::render_bodystructure;
 pub use date::parse_date;
 pub use derived::{CACHED_FIELDS, DERIVED_OCTETS_MAX, DERIVED_VERSION, Derived, derive};

@@ -9,13 +9,15 @@ use std::borrow::Cow;
 /// How a body is encoded. RFC 2045 §6.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TransferEncoding {
-    /// 7bit, 8bit, binary, or one that is not known.
+    /// 7bit, 8bit, binary, or none.
     #[default]
     Identity,
     /// quoted-printable (RFC 2045 §6.7)
     QuotedPrintable,
     /// base64 (RFC 2045 §6.8)
     Base64,
+    /// One that is not known: its octets are taken as they stand.
+    Unknown,
 }
 
 impl TransferEncoding {
@@ -25,15 +27,20 @@ impl TransferEncoding {
             Self::QuotedPrintable
         } else if token.eq_ignore_ascii_case(b"base64") {
             Self::Base64
-        } else {
+        } else if [&b""[..], b"7bit", b"8bit", b"binary"]
+            .iter()
+            .any(|name| token.eq_ignore_ascii_case(name))
+        {
             Self::Identity
+        } else {
+            Self::Unknown
         }
     }
 
     /// The octets that were encoded.
     pub fn decode<'a>(self, octets: &'a [u8]) -> Cow<'a, [u8]> {
         match self {
-            Self::Identity => Cow::Borrowed(octets),
+            Self::Identity | Self::Unknown => Cow::Borrowed(octets),
             Self::QuotedPrintable => Cow::Owned(decode_quoted_printable(octets)),
             Self::Base64 => Cow::Owned(decode_base64(octets)),
         }

@@ -7,6 +7,7 @@ mod copy;
 mod expunge;
 mod mailboxes;
 mod repair;
+mod replace;
 mod settings;
 mod store;
 mod sweep;
@@ -78,6 +79,12 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             all,
             to,
         } => copy::move_rows(state, *from, (uids, *all), to, now),
+        Command::Replace {
+            from,
+            uid,
+            to,
+            message,
+        } => replace::replace(state, *from, *uid, to, message, now),
         Command::CreateMailbox { name, special_uses } => {
             mailboxes::create(state, name, *special_uses, now)
         }

@@ -102,7 +102,13 @@ impl Dice {
         let (a, b, c, d) = (self.a, self.b, self.c, self.d);
         let here = mailbox(house, a);
         match self.kind {
-            0..14 => Command::Append {
+            0 => Command::Replace {
+                from: here,
+                uid: uids(house, here, b, c).first().unwrap_or(Uid::MIN),
+                to: mailbox(house, d).into(),
+                message: Box::new(messages(house, self).swap_remove(0)),
+            },
+            1..14 => Command::Append {
                 mailbox: if a % 5 == 0 {
                     MailboxRef::Name(name(b))
                 } else {

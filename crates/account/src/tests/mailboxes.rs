@@ -2,8 +2,8 @@
 
 use super::House;
 use crate::{
-    Cause, Command, MailboxRef, NewMessage, Outcome, Refusal, Source, SpecialUses, UndoWhich, View,
-    Which,
+    Cause, Command, Limits, MailboxRef, NewMessage, Outcome, Refusal, Source, SpecialUses,
+    UndoWhich, View, Which,
 };
 use terms::{
     Flag, FlagSet, Keyword, MailboxId, MailboxName, SpecialUse, StoreMode, StoreOp, Uid, UidSet,
@@ -485,4 +485,44 @@ fn a_message_is_recent_to_one_session() {
     assert!(marks.notes(&state).is_empty());
     let view = View::open(&state, MailboxId::INBOX, Some(&mut marks)).unwrap();
     assert_eq!(view.recent().count(), 0);
+}
+
+#[test]
+fn replace_is_both_or_neither() {
+    let mut house = House::new();
+    let message = |house: &mut House, size| NewMessage::new(house.blob(), size);
+    let first = message(&mut house, 600);
+    house
+        .run(&Command::Append {
+            mailbox: MailboxId::INBOX.into(),
+            create: false,
+            messages: vec![first],
+            source: Source::Append,
+        })
+        .unwrap();
+    let limits = Limits {
+        octets: Some(1_000),
+        messages: None,
+    };
+    house.run(&Command::SetLimits(limits)).unwrap();
+    let replace = |house: &mut House, uid, size| Command::Replace {
+        from: MailboxId::INBOX,
+        uid: Uid::new(uid).unwrap(),
+        to: MailboxId::INBOX.into(),
+        message: Box::new(message(house, size)),
+    };
+    let uids = |house: &House| -> Vec<u32> {
+        let table = house.state.table(MailboxId::INBOX).unwrap();
+        table.rows().map(|row| row.uid.value()).collect()
+    };
+    // What goes makes room for what comes; too much is refused, nothing goes.
+    let too_much = replace(&mut house, 1, 1_001);
+    assert_eq!(house.run(&too_much), Err(Refusal::OverQuota));
+    assert_eq!(uids(&house), [1]);
+    let fits = replace(&mut house, 1, 900);
+    let decision = house.step(&fits).unwrap();
+    assert_eq!((decision.changes.len(), uids(&house)), (2, vec![2]));
+    let again = replace(&mut house, 1, 1);
+    assert_eq!(house.run(&again), Err(Refusal::Expunged));
+    assert_eq!(uids(&house), [2]);
 }

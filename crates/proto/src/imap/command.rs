@@ -2,8 +2,7 @@
 
 use std::fmt;
 use terms::{
-    FetchItem, FlagSet, InternalDate, MailboxName, MailboxNameError, SearchKey, SequenceSet,
-    StatusItem, StoreOp,
+    FetchItem, MailboxName, MailboxNameError, SearchKey, SequenceSet, StatusItem, StoreOp,
 };
 
 /// What a client puts before a command and finds again before its answer.
@@ -56,7 +55,7 @@ impl fmt::Display for IllegalName {
 }
 
 /// A command without its tag. RFC 3501 §6 where nothing else is cited; APPEND
-/// comes as [`AppendHead`].
+/// and REPLACE come as [`super::AppendHead`].
 #[derive(Clone, PartialEq, Eq)]
 pub enum CommandBody {
     /// AUTHENTICATE
@@ -248,26 +247,6 @@ pub enum SearchProgram {
     Keys(SearchKey),
     /// The CHARSET is none that we know: NO `[BADCHARSET]`.
     UnknownCharset,
-}
-
-/// The head of an APPEND: all that stands before the message's octets.
-/// RFC 3501 §6.3.11.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppendHead {
-    /// The command's tag.
-    pub tag: Tag,
-    /// Where to.
-    pub mailbox: Mailbox,
-    /// Flags that the message is to have.
-    pub flags: FlagSet,
-    /// The internal date it is to have.
-    pub date: Option<InternalDate>,
-    /// How many octets it has.
-    pub octets: u64,
-    /// `{n}`: the client waits for a continuation request. RFC 7888 §4.
-    pub synchronizing: bool,
-    /// `~{n}`: literal8, which may hold NUL. RFC 3516 §4.4.
-    pub literal8: bool,
 }
 
 /// Where a command left the grammar.

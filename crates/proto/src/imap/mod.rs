@@ -8,18 +8,20 @@
 //! It owns the grammar and nothing else: whether a command is legal in the
 //! session's state, and what it does, is the driver's affair.
 
+mod append;
 mod command;
 mod date;
 mod limits;
 mod parse;
 mod reader;
 pub mod response;
+mod url;
 mod utf7;
 
-pub use command::{
-    AppendHead, Command, CommandBody, IllegalName, Mailbox, SearchProgram, SyntaxError, Tag,
-};
+pub use append::{AppendHead, AppendLiteral, AppendPart, AppendStep, Replaces};
+pub use command::{Command, CommandBody, IllegalName, Mailbox, SearchProgram, SyntaxError, Tag};
 pub use date::{parse_date_time, write_date_time};
 pub use limits::Limits;
 pub use reader::{CommandReader, Event};
+pub use url::{MessageUrl, UrlServer};
 pub use utf7::{decode_utf7, encode_utf7};

@@ -1,8 +1,9 @@
 //! Octets to commands.
 
-use super::command::{AppendHead, Command, SyntaxError, Tag};
+use super::append::{AppendHead, AppendLiteral, AppendPart};
+use super::command::{Command, SyntaxError, Tag};
 use super::limits::{DISCARD_OCTETS_MAX, Limits};
-use super::parse::{self, Cursor, Fail, Line};
+use super::parse::{self, Cursor, Fail, Line, Open};
 
 /// What the octets have come to.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,21 +12,24 @@ pub enum Event<'a> {
     Command(Command),
     /// The client waits to send a literal: send a continuation request.
     Continue,
-    /// An APPEND as far as its message's octets. Answer with
+    /// An APPEND or REPLACE as far as its first literal, or its end. Answer with
     /// [`CommandReader::accept`] or [`CommandReader::refuse`].
     Append(AppendHead),
-    /// The next octets of the message being appended.
+    /// The next octets of the literal.
     Chunk(&'a [u8]),
-    /// The message has been whole, and so has the APPEND.
+    /// What follows that literal, as far as the next one or the end. Answer as
+    /// for [`Event::Append`].
+    AppendPart(AppendPart),
+    /// The APPEND or REPLACE has been whole.
     AppendEnd(Tag),
-    /// A refused APPEND is over: now its answer may be sent.
+    /// One that was refused is over: now its answer may be sent.
     Refused(Tag),
     /// The line that [`CommandReader::expect_line`] asked for, without its end.
     Line(Vec<u8>),
     /// That line was too long.
     LineTooLong,
     /// The command is none. An APPEND whose octets have begun to come ends with
-    /// this too if its last line is wrong.
+    /// this too if a later line is wrong.
     Bad {
         /// Its tag, where one could be made out.
         tag: Option<Tag>,
@@ -54,6 +58,8 @@ pub struct CommandReader {
     line_start: u32,
     literals: u32,
     utf8_names: bool,
+    /// The APPEND or REPLACE of which a literal has begun.
+    appending: Option<Box<Appending>>,
     state: State,
     limits: Limits,
 }
@@ -65,11 +71,9 @@ enum State {
     /// In a literal of a command; this many octets are missing.
     Literal(u32),
     /// The driver owes `accept` or `refuse`.
-    AppendWaits(Box<Waiting>),
-    /// In the message of an APPEND.
-    Message { tag: Tag, missing: u64 },
-    /// In the line after it.
-    Tail(Tag),
+    AppendWaits(Option<Announced>),
+    /// In a literal of an APPEND; this many octets are missing.
+    Message(u64),
     /// In a line that is no command, of at most so many octets.
     Awaited(u32),
     /// The rest of a command is thrown away, then `verdict` is given.
@@ -85,10 +89,9 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Appending {
     tag: Tag,
-    octets: u64,
-    synchronizing: bool,
+    open: Open,
 }
 
 #[derive(Debug)]
@@ -96,6 +99,7 @@ enum Verdict {
     Bad(Option<Tag>, SyntaxError),
     TooBig(Tag),
     Refused(Tag),
+    AppendEnd(Tag),
     LineTooLong,
 }
 
@@ -105,6 +109,7 @@ impl From<Verdict> for Event<'static> {
             Verdict::Bad(tag, error) => Event::Bad { tag, error },
             Verdict::TooBig(tag) => Event::TooBig(tag),
             Verdict::Refused(tag) => Event::Refused(tag),
+            Verdict::AppendEnd(tag) => Event::AppendEnd(tag),
             Verdict::LineTooLong => Event::LineTooLong,
         }
     }
@@ -118,6 +123,7 @@ impl CommandReader {
             line_start: 0,
             literals: 0,
             utf8_names: false,
+            appending: None,
             state: State::Line,
             limits,
         }
@@ -141,44 +147,58 @@ impl CommandReader {
 
     /// Whether nothing of a command has come yet.
     pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Line | State::Awaited(_)) && self.buffer.is_empty()
+        matches!(self.state, State::Line | State::Awaited(_))
+            && self.buffer.is_empty()
+            && self.appending.is_none()
     }
 
-    /// Lets the message of an [`Event::Append`] come. The driver sends a
-    /// continuation request first if [`AppendHead::synchronizing`] says so.
+    /// Lets the literal of an [`Event::Append`] or [`Event::AppendPart`] come, or
+    /// the command end where there is none. The driver sends a continuation request
+    /// first if [`super::AppendLiteral::synchronizing`] says so.
     pub fn accept(&mut self) {
-        if let State::AppendWaits(waiting) = &self.state {
-            self.state = State::Message {
-                tag: waiting.tag.clone(),
-                missing: waiting.octets,
+        if let State::AppendWaits(literal) = self.state {
+            self.state = match (literal, self.appending.take()) {
+                (Some(literal), appending) => {
+                    self.appending = appending;
+                    State::Message(literal.octets)
+                }
+                (None, Some(appending)) => State::Verdict {
+                    verdict: Verdict::AppendEnd(appending.tag),
+                    last: false,
+                },
+                (None, None) => State::Line,
             };
         }
     }
 
-    /// Refuses the message of an [`Event::Append`]: [`Event::Refused`] comes when
-    /// the rest of the command has been thrown away. The octets of a message
-    /// that does not wait are read if there are at most `discard_octets_max`.
+    /// Refuses the rest of an APPEND or REPLACE: [`Event::Refused`] comes when it
+    /// has been thrown away. The octets of a literal that does not wait are read
+    /// if there are at most `discard_octets_max`.
     pub fn refuse(&mut self, discard_octets_max: u64) {
-        if let State::AppendWaits(waiting) = &self.state {
-            let verdict = Verdict::Refused(waiting.tag.clone());
-            self.state = if waiting.synchronizing {
-                State::Verdict {
-                    verdict,
-                    last: false,
-                }
-            } else if waiting.octets > discard_octets_max {
+        let State::AppendWaits(literal) = self.state else {
+            return;
+        };
+        let Some(appending) = self.appending.take() else {
+            return;
+        };
+        let verdict = Verdict::Refused(appending.tag);
+        self.state = match literal {
+            Some(literal) if !literal.synchronizing && literal.octets > discard_octets_max => {
                 State::Verdict {
                     verdict,
                     last: true,
                 }
-            } else {
-                State::Skip {
-                    verdict,
-                    literal: waiting.octets,
-                    budget: discard_octets_max.saturating_add(DISCARD_OCTETS_MAX),
-                }
-            };
-        }
+            }
+            Some(literal) if !literal.synchronizing => State::Skip {
+                verdict,
+                literal: literal.octets,
+                budget: discard_octets_max.saturating_add(DISCARD_OCTETS_MAX),
+            },
+            _ => State::Verdict {
+                verdict,
+                last: false,
+            },
+        };
     }
 
     /// Takes octets from the front of `input` up to the next event; `None` when
@@ -195,11 +215,9 @@ impl CommandReader {
                 }
                 State::Closed => return Some(Event::Close),
                 State::AppendWaits(_) => return None,
-                State::Message { tag, missing: 0 } => {
-                    self.state = State::Tail(tag.clone());
-                }
+                State::Message(0) => self.begin_line(),
                 _ if input.is_empty() => return None,
-                State::Message { missing, .. } => {
+                State::Message(missing) => {
                     let chunk = take(input, *missing);
                     *missing -= chunk.len() as u64;
                     return Some(Event::Chunk(chunk));
@@ -214,11 +232,6 @@ impl CommandReader {
                 }
                 State::Line => {
                     if let Some(event) = self.line(input) {
-                        return Some(event);
-                    }
-                }
-                State::Tail(_) => {
-                    if let Some(event) = self.tail(input) {
                         return Some(event);
                     }
                 }
@@ -243,6 +256,7 @@ impl CommandReader {
         self.buffer = Vec::new();
         self.line_start = 0;
         self.literals = 0;
+        self.appending = None;
         self.state = State::Line;
     }
 
@@ -273,24 +287,60 @@ impl CommandReader {
 
     /// A command's last line has come.
     fn whole(&mut self, octets: &[u8]) -> Event<'static> {
-        self.reset();
         let octets = without_line_end(octets);
+        let tag = self.tag_of(octets);
+        let error = match self.parse(octets) {
+            Ok(Parsed::Command(command)) => {
+                self.reset();
+                return Event::Command(command);
+            }
+            // A literal that is announced has more lines after it.
+            Ok(Parsed::Append(event, None)) => return self.append(event, None),
+            Ok(Parsed::Append(_, Some(_))) | Err(Fail::Incomplete) => incomplete(octets),
+            Err(Fail::Syntax(error)) => error,
+        };
+        self.reset();
+        Event::Bad { tag, error }
+    }
+
+    /// The command so far, or what follows the last literal of an APPEND.
+    fn parse(&mut self, octets: &[u8]) -> Result<Parsed, Fail> {
         let mut cursor = Cursor::new(octets).with_utf8_names(self.utf8_names);
-        match parse::command(&mut cursor) {
-            Ok(Line::Command(command)) => Event::Command(command),
-            // The grammar lets an APPEND end in a literal only, and this has none.
-            Ok(Line::Append(head)) => Event::Bad {
-                tag: Some(head.tag),
-                error: incomplete(octets),
-            },
-            Err(Fail::Incomplete) => Event::Bad {
-                tag: tag(octets),
-                error: incomplete(octets),
-            },
-            Err(Fail::Syntax(error)) => Event::Bad {
-                tag: tag(octets),
-                error,
-            },
+        if let Some(appending) = &mut self.appending {
+            let mut open = appending.open;
+            let part = parse::append_part(&mut cursor, &mut open)?;
+            appending.open = open;
+            let literal = part.literal.map(Announced::from);
+            return Ok(match (&literal, part.steps.is_empty()) {
+                // Nothing is left to be said but that it is over.
+                (None, true) => Parsed::Append(Event::AppendEnd(appending.tag.clone()), None),
+                _ => Parsed::Append(Event::AppendPart(part), literal),
+            });
+        }
+        Ok(match parse::command(&mut cursor)? {
+            Line::Command(command) => Parsed::Command(command),
+            Line::Append(tag, start) => {
+                self.appending = Some(Box::new(Appending {
+                    tag: tag.clone(),
+                    open: start.open,
+                }));
+                let literal = start.part.literal.map(Announced::from);
+                let head = AppendHead {
+                    tag,
+                    mailbox: start.mailbox,
+                    replaces: start.replaces,
+                    part: start.part,
+                };
+                Parsed::Append(Event::Append(head), literal)
+            }
+        })
+    }
+
+    /// The tag of the command that `octets` are of.
+    fn tag_of(&self, octets: &[u8]) -> Option<Tag> {
+        match &self.appending {
+            Some(appending) => Some(appending.tag.clone()),
+            None => tag(octets),
         }
     }
 
@@ -299,17 +349,19 @@ impl CommandReader {
         self.literals += 1;
         // Looked at early so that what is no command is refused before its literal
         // comes, and the APPEND is known; not for ever, since it starts anew each time.
+        let tag = self.tag_of(&buffer);
         if self.literals <= PREVIEWED_LITERALS_MAX {
-            let mut cursor = Cursor::new(&buffer).with_utf8_names(self.utf8_names);
-            match parse::command(&mut cursor) {
-                Ok(Line::Append(head)) => return Some(self.append(head)),
+            match self.parse(&buffer) {
+                Ok(Parsed::Append(event, Some(literal))) => {
+                    return Some(self.append(event, Some(literal)));
+                }
                 Err(Fail::Syntax(error)) if error.at < buffer.len() => {
-                    return self.give_up(literal, Verdict::Bad(tag(&buffer), error));
+                    return self.give_up(literal, Verdict::Bad(tag, error));
                 }
                 _ => {}
             }
         }
-        let Some(tag) = tag(&buffer) else {
+        let Some(tag) = tag else {
             let error = SyntaxError {
                 expected: "a tag",
                 at: 0,
@@ -321,6 +373,8 @@ impl CommandReader {
         if octets > self.limits.literal_octets_max
             || total > u64::from(self.limits.command_octets_max)
             || self.literals > self.limits.literals_max
+            // The literals of an APPEND are known by what stands before them alone.
+            || self.appending.is_some() && self.literals > PREVIEWED_LITERALS_MAX
         {
             return self.give_up(literal, Verdict::TooBig(tag));
         }
@@ -333,14 +387,15 @@ impl CommandReader {
         literal.synchronizing.then_some(Event::Continue)
     }
 
-    fn append(&mut self, head: AppendHead) -> Event<'static> {
+    /// The driver is asked what is to become of the rest.
+    fn append(&mut self, event: Event<'static>, literal: Option<Announced>) -> Event<'static> {
+        let appending = self.appending.take();
         self.reset();
-        self.state = State::AppendWaits(Box::new(Waiting {
-            tag: head.tag.clone(),
-            octets: head.octets,
-            synchronizing: head.synchronizing,
-        }));
-        Event::Append(head)
+        if !matches!(event, Event::AppendEnd(_)) {
+            self.appending = appending;
+            self.state = State::AppendWaits(literal);
+        }
+        event
     }
 
     /// The command is refused where it announces a literal.
@@ -369,7 +424,10 @@ impl CommandReader {
             at: self.buffer.len(),
         };
         // A line without a space is not taken for a tag.
-        let tag = tag(&self.buffer).filter(|_| self.buffer.contains(&b' '));
+        let tag = match &self.appending {
+            Some(appending) => Some(appending.tag.clone()),
+            None => tag(&self.buffer).filter(|_| self.buffer.contains(&b' ')),
+        };
         self.skip_line(Verdict::Bad(tag, error));
     }
 
@@ -443,48 +501,6 @@ impl CommandReader {
         }
     }
 
-    /// The line after an APPEND's message: it has nothing in it.
-    fn tail(&mut self, input: &mut &[u8]) -> Option<Event<'static>> {
-        let octets = take_line(input, usize::MAX).unwrap_or_default();
-        self.buffer.extend_from_slice(
-            octets
-                .get(..octets.len().min(ANNOUNCEMENT_OCTETS_MAX))
-                .unwrap_or_default(),
-        );
-        let ended = octets.last() == Some(&b'\n');
-        if !ended && (self.buffer == b"\r" || self.buffer.is_empty()) {
-            return None;
-        }
-        let State::Tail(tag) = std::mem::replace(&mut self.state, State::Line) else {
-            return None;
-        };
-        if ended && without_line_end(&self.buffer).is_empty() {
-            self.reset();
-            return Some(Event::AppendEnd(tag));
-        }
-        let error = SyntaxError {
-            expected: "the end of the command after the message",
-            at: 0,
-        };
-        let verdict = Verdict::Bad(Some(tag), error);
-        if ended && announced(octets).is_none() {
-            self.reset();
-            return Some(verdict.into());
-        }
-        self.buffer = octets.to_vec();
-        self.skip_line(verdict);
-        if ended {
-            // The line is over already and announces a literal.
-            let literal = announced(octets)?;
-            let State::Skip { verdict, .. } = std::mem::replace(&mut self.state, State::Line)
-            else {
-                return None;
-            };
-            return self.give_up(literal, verdict);
-        }
-        None
-    }
-
     fn awaited(&mut self, input: &mut &[u8], octets_max: u32) -> Option<Event<'static>> {
         let room = (octets_max as usize).saturating_sub(self.buffer.len());
         let Some(octets) = take_line(input, room) else {
@@ -539,6 +555,22 @@ fn without_line_end(line: &[u8]) -> &[u8] {
 struct Announced {
     octets: u64,
     synchronizing: bool,
+}
+
+impl From<AppendLiteral> for Announced {
+    fn from(literal: AppendLiteral) -> Self {
+        Self {
+            octets: literal.octets,
+            synchronizing: literal.synchronizing,
+        }
+    }
+}
+
+/// What octets of a command were found to be.
+enum Parsed {
+    Command(Command),
+    /// Of an APPEND or REPLACE, with the literal that is announced there.
+    Append(Event<'static>, Option<Announced>),
 }
 
 /// The literal that `line` ends with the announcement of: `{n}` or `{n+}`.

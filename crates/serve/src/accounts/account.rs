@@ -422,6 +422,7 @@ impl Machine for State {
                 ..
             } => set(uids),
             Command::Collect { messages, .. } => messages.len() * 16,
+            Command::Replace { message, .. } => 192 + message.prefix.len(),
             _ => 64,
         }
     }

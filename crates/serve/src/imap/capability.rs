@@ -1,7 +1,7 @@
 //! What the server announces.
 
 /// In every state. docs/RFCS.md lists each.
-const ALWAYS: [&str; 11] = [
+const ALWAYS: [&str; 16] = [
     "IMAP4rev1",
     "LITERAL+",
     "SASL-IR",
@@ -13,6 +13,11 @@ const ALWAYS: [&str; 11] = [
     "MOVE",
     "UNSELECT",
     "CHILDREN",
+    "MULTIAPPEND",
+    "BINARY",
+    "CATENATE",
+    "URL-PARTIAL",
+    "REPLACE",
 ];
 
 /// What is announced to a session. RFC 3501 §6.1.1.

@@ -54,7 +54,7 @@ impl User {
         }
         let sets_seen = Fetch::sets_seen(items) && selected.locked().is_none();
         let at_once = if sets_seen { SEEN_MESSAGES } else { usize::MAX };
-        let mut readable = true;
+        let (mut readable, mut decodable) = (true, true);
         for part in parts(&uids, at_once) {
             let fetched = {
                 let fetch = Fetch {
@@ -65,6 +65,7 @@ impl User {
                 fetch.run(stream, messages).await?
             };
             readable &= fetched.unreadable.is_empty();
+            decodable &= fetched.undecodable.is_empty();
             if sets_seen {
                 let seen = part.difference(&fetched.unreadable);
                 let unseen = snapshot.unseen(&seen);
@@ -76,6 +77,10 @@ impl User {
         if !readable {
             let text = "some of the messages cannot be read";
             return Ok(Reply::no(Code::Corruption, text).telling(tell));
+        }
+        if !decodable {
+            let text = "the transfer encoding of a part is not known";
+            return Ok(Reply::no(Code::UnknownCte, text).telling(tell));
         }
         Ok(Reply::ok("fetched").telling(tell))
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use proto::imap::response::{self, Code, Status};
 use proto::imap::{
-    AppendHead, Command, CommandBody, CommandReader, Event, Limits, SyntaxError, Tag,
+    AppendHead, AppendPart, Command, CommandBody, CommandReader, Event, Limits, SyntaxError, Tag,
 };
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ pub(super) enum Got {
     Command(Command),
     Continue,
     Append(AppendHead),
+    AppendPart(AppendPart),
     Chunk(Bytes),
     AppendEnd(Tag),
     Refused(Tag),
@@ -198,6 +199,7 @@ impl Session {
             Some(Event::Command(command)) => Got::Command(command),
             Some(Event::Continue) => Got::Continue,
             Some(Event::Append(head)) => Got::Append(head),
+            Some(Event::AppendPart(part)) => Got::AppendPart(part),
             Some(Event::AppendEnd(tag)) => Got::AppendEnd(tag),
             Some(Event::Refused(tag)) => Got::Refused(tag),
             Some(Event::Line(line)) => Got::Line(line),
@@ -251,6 +253,7 @@ impl Session {
             // Done elsewhere, or asked for by a command which is over.
             Got::Append(_)
             | Got::AppendEnd(_)
+            | Got::AppendPart(_)
             | Got::Chunk(_)
             | Got::Command(_)
             | Got::Refused(_)

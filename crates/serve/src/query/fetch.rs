@@ -33,6 +33,8 @@ pub struct Fetched {
     /// Messages of which some items are missing because they cannot be read:
     /// the command ends with NO.
     pub unreadable: UidSet,
+    /// Messages of which a part cannot be decoded: NO `[UNKNOWN-CTE]`. RFC 3516 §4.3.
+    pub undecodable: UidSet,
 }
 
 impl Fetch<'_> {
@@ -64,7 +66,7 @@ impl Fetch<'_> {
             stream,
             line: Vec::with_capacity(LINE_OCTETS),
             is_open: false,
-            unreadable: UidSet::new(),
+            found: Fetched::default(),
         };
         let mut messages = messages.peekable();
         if !self.items.iter().any(needs_derived) {
@@ -80,9 +82,7 @@ impl Fetch<'_> {
             }
         }
         answer.hand_over().await?;
-        Ok(Fetched {
-            unreadable: answer.unreadable,
-        })
+        Ok(answer.found)
     }
 }
 
@@ -106,7 +106,7 @@ struct Answer<'a> {
     line: Vec<u8>,
     /// Whether the message's answer has begun.
     is_open: bool,
-    unreadable: UidSet,
+    found: Fetched,
 }
 
 impl Answer<'_> {
@@ -148,7 +148,7 @@ impl Answer<'_> {
             };
             if let Err(error) = written {
                 warn!(uid = %message.row.uid, %error, "a message cannot be read");
-                self.unreadable.insert(message.row.uid);
+                self.found.unreadable.insert(message.row.uid);
             }
         }
         if self.is_open {
@@ -295,6 +295,7 @@ impl Answer<'_> {
                         Value::Octets(octets) => octets.len() as u64,
                         Value::Range(range) => range.end - range.start,
                         Value::Nil | Value::Written(_) => 0,
+                        Value::Undecodable => return Value::Undecodable,
                     };
                     Value::Written(size.to_string().into_bytes())
                 }))
@@ -324,6 +325,10 @@ impl Answer<'_> {
             Value::Written(octets) => {
                 self.begin(message, item);
                 self.line.extend_from_slice(&octets);
+                return Ok(Ok(()));
+            }
+            Value::Undecodable => {
+                self.found.undecodable.insert(message.row.uid);
                 return Ok(Ok(()));
             }
             Value::Range(range) => range,

@@ -7,6 +7,7 @@
 //! all else goes on.
 
 mod derive;
+mod excerpt;
 mod fetch;
 mod octets;
 mod search;
@@ -14,6 +15,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 
+pub use excerpt::{Excerpt, excerpt};
 pub use fetch::{Fetch, Fetched};
 pub use octets::MessageOctets;
 pub use search::{Search, Searched};

@@ -20,6 +20,8 @@ pub(super) enum Value {
     Written(Vec<u8>),
     /// A range of the message, as a literal.
     Range(Range<u64>),
+    /// The part's transfer encoding is not known. RFC 3516 §4.3.
+    Undecodable,
 }
 
 /// The section that an item asks for, and which octets of it.
@@ -165,6 +167,9 @@ pub(super) async fn binary_value(
         .iter()
         .find(|part| !path.is_empty() && part.body == range)
         .map_or(TransferEncoding::Identity, |part| part.encoding);
+    if encoding == TransferEncoding::Unknown {
+        return Ok(Ok(Value::Undecodable));
+    }
     if encoding == TransferEncoding::Identity {
         return Ok(Ok(Value::Range(in_message(row, path.is_empty(), range))));
     }

@@ -333,7 +333,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// RFC 3501 §9, seq-number: nz-number / "*"
-    fn seq_number(&mut self) -> Parsed<SequenceNumber> {
+    pub(in crate::imap) fn seq_number(&mut self) -> Parsed<SequenceNumber> {
         match self.peek() {
             Some(b'*') => {
                 self.at += 1;

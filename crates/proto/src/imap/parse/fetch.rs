@@ -69,6 +69,21 @@ fn fetch_att(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
             });
         }
     }
+    // RFC 3516 §7, fetch-att
+    for (name, peek) in [("BINARY.PEEK[", true), ("BINARY[", false)] {
+        if cursor.eat_word(name) {
+            let path = section_binary(cursor)?;
+            let partial = partial(cursor)?;
+            return Ok(FetchItem::Binary {
+                path,
+                partial,
+                peek,
+            });
+        }
+    }
+    if cursor.eat_word("BINARY.SIZE[") {
+        return section_binary(cursor).map(FetchItem::BinarySize);
+    }
     match cursor.atom("an item")?.to_ascii_uppercase().as_str() {
         "BODY" => Ok(FetchItem::BodyStructureShort),
         "BODYSTRUCTURE" => Ok(FetchItem::BodyStructure),
@@ -109,6 +124,33 @@ fn section(cursor: &mut Cursor<'_>) -> Parsed<Section> {
         path,
         text: Some(text),
     })
+}
+
+/// RFC 5092 §11, enc-section, decoded: a section that is all there is.
+pub(in crate::imap) fn whole_section(cursor: &mut Cursor<'_>) -> Option<Section> {
+    let mut path = BodyPath::new();
+    loop {
+        if matches!(cursor.peek(), Some(b'0'..=b'9')) && path.len() < PATH_PARTS_MAX {
+            path.push(cursor.nz_number().ok()?);
+            if cursor.at_end() {
+                return Some(Section { path, text: None });
+            }
+            cursor.expect(b'.', "a dot").ok()?;
+            continue;
+        }
+        let text = section_text(cursor, path.is_empty()).ok()?;
+        let text = Some(text);
+        return cursor.at_end().then_some(Section { path, text });
+    }
+}
+
+/// RFC 3516 §7, section-binary: `"[" [section-part] "]"`, the bracket taken already.
+fn section_binary(cursor: &mut Cursor<'_>) -> Parsed<BodyPath> {
+    let section = section(cursor)?;
+    if section.text.is_some() {
+        return cursor.fail("the numbers of a part alone");
+    }
+    Ok(section.path)
 }
 
 /// RFC 3501 §9, section-msgtext and section-text: MIME is of a part only.

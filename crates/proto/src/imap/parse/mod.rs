@@ -1,13 +1,16 @@
 //! The grammar of commands.
 
+mod append;
 mod cursor;
 mod fetch;
 mod search;
 
+pub(super) use append::{Open, Start, append_part};
+use cursor::Parsed;
 pub(super) use cursor::{Cursor, Fail, is_astring_char};
-use cursor::{LiteralHead, Parsed};
+pub(super) use fetch::whole_section;
 
-use super::command::{AppendHead, Command, CommandBody, IllegalName, Tag};
+use super::command::{Command, CommandBody, IllegalName, Tag};
 use super::limits::ID_PAIRS_MAX;
 use terms::{FlagSet, MailboxName, StatusItem, StoreMode, StoreOp};
 
@@ -15,18 +18,24 @@ use terms::{FlagSet, MailboxName, StatusItem, StoreMode, StoreOp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Command(Command),
-    Append(AppendHead),
+    Append(Tag, Start),
 }
 
 /// RFC 3501 §9, command: `tag SP (…)`. The octets are its lines and literals
-/// without the last line's end; those of an APPEND end where the message begins.
+/// without the last line's end; those of an APPEND or REPLACE end where a message
+/// begins.
 pub(super) fn command(cursor: &mut Cursor<'_>) -> Parsed<Line> {
     let tag = Tag(cursor.tag()?.into());
     cursor.sp()?;
     let at = cursor.position();
     let name = cursor.atom("a command")?.to_ascii_uppercase();
-    if name == "APPEND" {
-        return append(cursor, tag).map(Line::Append);
+    match name.as_str() {
+        "APPEND" => return append::append(cursor).map(|start| Line::Append(tag, start)),
+        "REPLACE" => return append::replace(cursor, false).map(|start| Line::Append(tag, start)),
+        "UID" if is_uid_replace(cursor) => {
+            return append::replace(cursor, true).map(|start| Line::Append(tag, start));
+        }
+        _ => {}
     }
     let body = command_body(cursor, &name, at)?;
     cursor.end()?;
@@ -100,42 +109,20 @@ fn uid(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     }
 }
 
+/// Takes ` REPLACE` if that follows UID.
+fn is_uid_replace(cursor: &mut Cursor<'_>) -> bool {
+    let at = cursor.position();
+    let is = cursor.eat_word(" REPLACE") && cursor.peek() == Some(b' ');
+    if !is {
+        cursor.rewind(at);
+    }
+    is
+}
+
 /// `SP mailbox`
 fn one_mailbox(cursor: &mut Cursor<'_>) -> Parsed<super::Mailbox> {
     cursor.sp()?;
     cursor.mailbox()
-}
-
-/// RFC 3501 §9, append, as far as the message's octets; append-message is
-/// `[SP flag-list] [SP date-time] SP literal`.
-fn append(cursor: &mut Cursor<'_>, tag: Tag) -> Parsed<AppendHead> {
-    let mailbox = one_mailbox(cursor)?;
-    cursor.sp()?;
-    let mut flags = FlagSet::new();
-    if cursor.peek() == Some(b'(') {
-        flags = cursor.flag_list()?;
-        cursor.sp()?;
-    }
-    let mut date = None;
-    if cursor.peek() == Some(b'"') {
-        date = Some(cursor.date_time()?);
-        cursor.sp()?;
-    }
-    let LiteralHead {
-        octets,
-        synchronizing,
-        literal8,
-    } = cursor.literal_head()?;
-    cursor.end()?;
-    Ok(AppendHead {
-        tag,
-        mailbox,
-        flags,
-        date,
-        octets,
-        synchronizing,
-        literal8,
-    })
 }
 
 /// RFC 3501 §9, authenticate; RFC 4959 §7, initial-resp

@@ -1,5 +1,6 @@
 use super::*;
-use crate::imap::{AppendHead, Mailbox, SearchProgram};
+use crate::imap::append::{AppendLiteral, AppendStep, Replaces};
+use crate::imap::{Mailbox, SearchProgram};
 use proptest::prelude::*;
 use terms::{
     Date, FetchItem, Flag, InternalDate, MailboxNameError, Partial, SearchKey, Section,
@@ -20,9 +21,9 @@ fn body(text: &str) -> CommandBody {
     }
 }
 
-fn append_head(text: &str) -> AppendHead {
+fn append_start(text: &str) -> Start {
     match parse(&format!("a {text}")) {
-        Ok(Line::Append(head)) => head,
+        Ok(Line::Append(_, start)) => start,
         other => panic!("{text}: {other:?}"),
     }
 }
@@ -273,24 +274,37 @@ fn status_items() {
 
 #[test]
 fn appends() {
-    let head = append_head(
+    let start = append_start(
         "APPEND saved-messages (\\Seen $Forwarded) \" 7-Feb-1994 21:52:25 -0800\" {310}\r\n",
     );
-    assert_eq!(head.tag.as_str(), "a");
-    assert_eq!(head.mailbox, name("saved-messages"));
-    assert_eq!(head.flags, flags("\\Seen $Forwarded"));
-    assert_eq!(
-        head.date,
-        Some(InternalDate {
-            seconds: 760_686_745,
-            zone_minutes: -480
-        })
-    );
-    assert!((head.octets, head.synchronizing, head.literal8) == (310, true, false));
-    let head = append_head("append {5}\r\nINBOX {0+}\n");
-    assert!((head.octets, head.synchronizing, head.literal8) == (0, false, false));
-    let head = append_head("append INBOX () ~{9000000000}\r\n");
-    assert!((head.octets, head.synchronizing, head.literal8) == (9_000_000_000, true, true));
+    assert_eq!(start.mailbox, name("saved-messages"));
+    let date = InternalDate {
+        seconds: 760_686_745,
+        zone_minutes: -480,
+    };
+    let message = AppendStep::Message {
+        flags: flags("\\Seen $Forwarded"),
+        date: Some(date),
+    };
+    assert_eq!(start.part.steps, [message]);
+    let literal = |octets, synchronizing, literal8| AppendLiteral {
+        octets,
+        synchronizing,
+        literal8,
+        utf8: false,
+    };
+    assert_eq!(start.part.literal, Some(literal(310, true, false)));
+    let start = append_start("append {5}\r\nINBOX {0+}\n");
+    assert_eq!(start.part.literal, Some(literal(0, false, false)));
+    let start = append_start("append INBOX () ~{9000000000}\r\n");
+    assert_eq!(start.part.literal, Some(literal(9_000_000_000, true, true)));
+    let start = append_start("uid replace * INBOX utf8 (~{9}\r\n");
+    assert!(start.part.literal.is_some_and(|literal| literal.utf8));
+    let replaces = Replaces {
+        uid: true,
+        message: SequenceNumber::Last,
+    };
+    assert_eq!(start.replaces, Some(replaces));
     for wrong in [
         "a APPEND",
         "a APPEND INBOX",
@@ -302,6 +316,14 @@ fn appends() {
         "a APPEND INBOX \"abc\"",
         "a APPEND INBOX {99999999999999999999}\r\n",
         "a APPEND INBOX (a) (b) {3}\r\n",
+        "a APPEND INBOX UTF8 ({3}\r\n",
+        "a APPEND INBOX CATENATE (URL \"a\"",
+        "a APPEND INBOX CATENATE (URL \"a\") x",
+        "a APPEND INBOX CATENATE (TEXT \"a\")",
+        "a REPLACE INBOX {3}\r\n",
+        "a REPLACE 1:2 INBOX {3}\r\n",
+        "a REPLACE 0 INBOX {3}\r\n",
+        "a UID REPLACE 1 INBOX CATENATE (URL a) CATENATE (URL b)",
     ] {
         assert!(parse(wrong).is_err(), "{wrong}");
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::imap::append::AppendStep;
 use proptest::prelude::*;
 
 /// What a driver that accepts every APPEND would note down.
@@ -10,11 +11,21 @@ fn play(limits: Limits, input: &[u8], piece: usize, accept: bool) -> Vec<String>
         while let Some(event) = reader.read(&mut octets) {
             let note = match event {
                 Event::Append(head) => {
-                    let note = format!("append {} {}", head.tag, head.octets);
+                    let note = format!("append {}{}", head.tag, shown(&head.part));
                     if accept {
                         reader.accept();
                     } else {
                         reader.refuse(100_000);
+                    }
+                    note
+                }
+                Event::AppendPart(part) => {
+                    let text = String::from_utf8_lossy(&std::mem::take(&mut message)).into_owned();
+                    let note = format!("{text:?}{}", shown(&part));
+                    if text.contains("refuse") {
+                        reader.refuse(100_000);
+                    } else {
+                        reader.accept();
                     }
                     note
                 }
@@ -50,6 +61,20 @@ fn play(limits: Limits, input: &[u8], piece: usize, accept: bool) -> Vec<String>
         }
     }
     notes
+}
+
+fn shown(part: &AppendPart) -> String {
+    let mut out = String::new();
+    for step in &part.steps {
+        match step {
+            AppendStep::Message { .. } => {}
+            AppendStep::Url(url) => out += &format!(" <{url}>"),
+        }
+    }
+    if let Some(literal) = part.literal {
+        out += &format!(" {}", literal.octets);
+    }
+    out
 }
 
 const LIMITS: Limits = Limits {
@@ -197,29 +222,79 @@ fn a_message_passes_through() {
     );
     check(
         "a APPEND INBOX {2+}\r\nxy z\r\nb NOOP\r\n",
-        &[
-            "append a 2",
-            "bad a the end of the command after the message",
-            "b NOOP",
-        ],
+        &["append a 2", "bad a a literal", "b NOOP"],
     );
     check(
-        "a APPEND INBOX {2+}\r\nxy {3+}\r\nabc\r\nb NOOP\r\n",
-        &[
-            "append a 2",
-            "bad a the end of the command after the message",
-            "b NOOP",
-        ],
+        "a APPEND INBOX {2+}\r\nxyz{3+}\r\nabc\r\nb NOOP\r\n",
+        &["append a 2", "bad a a space", "b NOOP"],
     );
     check(
-        "a APPEND INBOX {2+}\r\nxy {3}\r\nb NOOP\r\n",
-        &[
-            "append a 2",
-            "bad a the end of the command after the message",
-            "b NOOP",
-        ],
+        "a APPEND INBOX {2+}\r\nxyz{3}\r\nb NOOP\r\n",
+        &["append a 2", "bad a a space", "b NOOP"],
     );
     check("a APPEND INBOX\r\nb NOOP\r\n", &["bad a a space", "b NOOP"]);
+}
+
+/// RFC 3502 §6.3.11, RFC 4469 §3, RFC 8508 §3.1, RFC 9755 §4.
+#[test]
+fn several_literals_pass_through() {
+    check(
+        "a APPEND INBOX {2+}\r\nxy (\\Seen) {3+}\r\nabc {0+}\r\n\r\nb NOOP\r\n",
+        &[
+            "append a 2",
+            "\"xy\" 3",
+            "\"abc\" 0",
+            "appended a \"\"",
+            "b NOOP",
+        ],
+    );
+    check(
+        "a APPEND x CATENATE (URL \"/a\" TEXT {2+}\r\nxy URL {2+}\r\n/b URL /c)\r\nb NOOP\r\n",
+        &[
+            "append a </a> 2",
+            "\"xy\" </b> </c>",
+            "appended a \"\"",
+            "b NOOP",
+        ],
+    );
+    check(
+        "a APPEND x CATENATE (URL /a) {2+}\r\nxy\r\nb NOOP\r\n",
+        &["append a </a> 2", "appended a \"xy\"", "b NOOP"],
+    );
+    check(
+        "a APPEND x CATENATE (URL /a)\r\nb NOOP\r\n",
+        &["append a </a>", "appended a \"\"", "b NOOP"],
+    );
+    check(
+        "a REPLACE 4 x UTF8 (~{2+}\r\nxy)\r\nb NOOP\r\n",
+        &["append a 2", "appended a \"xy\"", "b NOOP"],
+    );
+    check(
+        "a UID REPLACE 4 x {2+}\r\nxy {2}\r\nb NOOP\r\n",
+        &["append a 2", "bad a the end of the command", "b NOOP"],
+    );
+    check(
+        "a APPEND x CATENATE (TEXT {2+}\r\nxy\r\nb NOOP\r\n",
+        &["append a 2", "bad a a space", "b NOOP"],
+    );
+    check(
+        "a APPEND x CATENATE ()\r\nb APPEND x UTF8 ({2+}\r\nxy)\r\nc NOOP\r\n",
+        &["bad a TEXT or URL", "bad b a literal8", "c NOOP"],
+    );
+    check(
+        "a APPEND x {6+}\r\nrefuse {2+}\r\nxy {3+}\r\nabc\r\nb NOOP\r\n",
+        &["append a 6", "\"refuse\" 2", "refused a", "b NOOP"],
+    );
+    check(
+        "a APPEND x {6+}\r\nrefuse {2}\r\nb NOOP\r\n",
+        &["append a 6", "\"refuse\" 2", "refused a", "b NOOP"],
+    );
+    // Each line of it is bounded as those of other commands are.
+    let long = "x".repeat(100);
+    check(
+        format!("a APPEND x {{2+}}\r\nxy ({long}) {{2}}\r\nb NOOP\r\n"),
+        &["append a 2", "bad a a shorter line", "b NOOP"],
+    );
 }
 
 #[test]
@@ -283,7 +358,7 @@ proptest! {
         words in prop::collection::vec(
             prop::sample::select(vec![
                 "a NOOP\r\n", "b LOGIN {4}\r\n", "c LOGIN {3+}\r\n", "abc", " x\r\n", "d APPEND INBOX {9+}\r\n", "\r\n", "{60+}\r\n",
-                "e APPEND INBOX {2}\r\n", "f IDLE\r\n", "DONE\r\n", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "\n", "\r", "}", "{1}",
+                "e APPEND INBOX {2}\r\n", "h APPEND x CATENATE (URL /a TEXT {1+}\r\n", " URL {1+}\r\n", ")", " {2+}\r\n", "f IDLE\r\n", "DONE\r\n", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "\n", "\r", "}", "{1}",
                 "g NOPE {3+}\r\n", "\0", " ",
             ]),
             0..20,

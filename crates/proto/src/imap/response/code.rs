@@ -11,14 +11,16 @@ pub enum Code {
     Alert,
     /// ALREADYEXISTS
     AlreadyExists,
-    /// APPENDUID (RFC 4315 §3)
-    AppendUid(UidValidity, Uid),
+    /// APPENDUID, of several with MULTIAPPEND (RFC 4315 §3)
+    AppendUid(UidValidity, UidSet),
     /// AUTHENTICATIONFAILED
     AuthenticationFailed,
     /// AUTHORIZATIONFAILED
     AuthorizationFailed,
     /// BADCHARSET, with the charsets that we know
     BadCharset,
+    /// BADURL: this one stands for nothing (RFC 4469 §4.1)
+    BadUrl(String),
     /// CANNOT
     Cannot,
     /// CAPABILITY
@@ -82,6 +84,11 @@ impl Code {
         // Writing to memory does not fail.
         let _ = match self {
             Self::AppendUid(validity, uid) => write!(out, "APPENDUID {validity} {uid}"),
+            Self::BadUrl(url) => {
+                put(out, "BADURL ");
+                url_resp_text(out, url);
+                Ok(())
+            }
             Self::Capability(names) => {
                 put(out, "CAPABILITY");
                 for name in names {
@@ -115,6 +122,7 @@ impl Code {
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
             Self::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
+            Self::BadUrl(_) => "BADURL",
             Self::Cannot => "CANNOT",
             Self::Capability(_) => "CAPABILITY",
             Self::ClientBug => "CLIENTBUG",
@@ -145,3 +153,15 @@ impl Code {
         }
     }
 }
+
+/// RFC 4469 §5, url-resp-text: TEXT-CHARs but for brackets. Quoted as in the
+/// standard's examples.
+fn url_resp_text(out: &mut Vec<u8>, url: &str) {
+    let octets = url.bytes().take(URL_OCTETS_MAX);
+    out.push(b'"');
+    out.extend(octets.filter(|octet| matches!(octet, b' '..=b'~') && !b"[]\"\\".contains(octet)));
+    out.push(b'"');
+}
+
+/// Of a longer URL the beginning is told.
+const URL_OCTETS_MAX: usize = 1_000;

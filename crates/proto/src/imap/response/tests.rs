@@ -22,7 +22,14 @@ fn statuses_and_codes() {
         .collect();
     for (code, expected) in [
         (Code::ReadWrite, "READ-WRITE"),
-        (Code::AppendUid(validity, uid(3955)), "APPENDUID 38505 3955"),
+        (
+            Code::AppendUid(validity, UidSet::single(uid(3955))),
+            "APPENDUID 38505 3955",
+        ),
+        (
+            Code::BadUrl("/a;UID=1/;section=[x]\r\"".to_owned()),
+            "BADURL \"/a;UID=1/;section=x\"",
+        ),
         (
             Code::CopyUid(validity, set(304, 319), set(3956, 3971)),
             "COPYUID 38505 304:319 3956:3971",
