@@ -50,7 +50,7 @@ pub use expunged::{Batch, Cause, Expunged};
 pub use fold::{Fold, FoldKind};
 pub use load::{LoadError, Scope, Stored, StoredSection};
 pub use mailbox::{Counts, Mailbox, SpecialUses};
-pub use maildrop::{DropEntry, DropWindow, Maildrop, email_id, is_unique_id};
+pub use maildrop::{DropWindow, Maildrop, email_id, is_unique_id};
 pub use outcome::{Decision, Outcome, Part, Refusal, Rest};
 pub use rows::{Columns, Row, RowFlags, Rows};
 pub use settings::{Collect, Hold, HoldSettings, Limits, SeenAfterRetr, Used};

@@ -3,39 +3,25 @@
 use crate::device::DeviceId;
 use crate::outcome::Refusal;
 use crate::rows::Row;
+use crate::settings::{Collect, Hold, HoldSettings};
 use crate::state::State;
+use crate::table::Table;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use terms::{AccountId, BlobId, EmailNumber, MailboxId, Timestamp, Uid};
+use terms::{AccountId, EmailNumber, MailboxId, Timestamp, Uid};
 
 /// A snapshot of INBOX for one device: numbers never move within a session.
+///
+/// It keeps the table that it was made of, which costs nothing while that does not
+/// change, and four octets for each message.
 #[derive(Clone, Debug)]
 pub struct Maildrop {
     device: DeviceId,
-    entries: Arc<Vec<DropEntry>>,
+    table: Arc<Table>,
+    /// Message n is at n - 1.
+    uids: Vec<Uid>,
     octets: u64,
-}
-
-/// One message of a maildrop; its number is its place, counted from one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DropEntry {
-    /// The message.
-    pub email: EmailNumber,
-    /// The lowest row that it has in INBOX.
-    pub uid: Uid,
-    /// Its octets, but for the prefix.
-    pub blob: BlobId,
-    /// Octets as RETR sends them, before dot-stuffing: prefix, blob, and the final
-    /// CRLF where it lacks.
-    pub size: u32,
-    /// The same for a session without UTF8. RFC 6856 §2.1.
-    pub downgraded_size: Option<u32>,
-    /// RETR adds a final CRLF.
-    pub lacks_final_crlf: bool,
-    /// RFC 6856 §2.
-    pub internationalised: bool,
-    /// Octets that stand before the blob's; shared with equal ones.
-    pub prefix: Arc<[u8]>,
+    downgraded_octets: u64,
 }
 
 /// Which messages of INBOX a maildrop shows.
@@ -56,30 +42,27 @@ impl Maildrop {
     pub fn open(state: &State, device: DeviceId, window: DropWindow) -> Result<Self, Refusal> {
         let record = state.device(device).ok_or(Refusal::NoSuchDevice)?;
         let table = state.table(MailboxId::INBOX)?;
+        let mut drop = Self {
+            device,
+            table: Arc::clone(table),
+            uids: Vec::with_capacity(table.len()),
+            octets: 0,
+            downgraded_octets: 0,
+        };
         let mut twice = BTreeSet::new();
-        let mut entries = Vec::with_capacity(table.len());
-        let mut octets = 0u64;
-        let mut prefix: Arc<[u8]> = Arc::default();
         for row in table.rows() {
             let shown = match window {
                 DropWindow::Uncollected => !record.collected.contains(row.email),
                 DropWindow::Since(moment) => row.save_date >= moment,
             };
-            if !shown || (state.copies(row.email).live > 1 && !twice.insert(row.email)) {
-                continue;
+            if shown && (state.copies(row.email).live <= 1 || twice.insert(row.email)) {
+                drop.uids.push(row.uid);
+                drop.octets += u64::from(row.maildrop_size(true));
+                drop.downgraded_octets += u64::from(row.maildrop_size(false));
             }
-            if *prefix != *row.prefix {
-                prefix = row.prefix.into();
-            }
-            let entry = DropEntry::new(&row, Arc::clone(&prefix));
-            octets = octets.saturating_add(u64::from(entry.size));
-            entries.push(entry);
         }
-        Ok(Self {
-            device,
-            entries: Arc::new(entries),
-            octets,
-        })
+        drop.uids.shrink_to_fit();
+        Ok(drop)
     }
 
     /// Whose maildrop it is.
@@ -89,43 +72,57 @@ impl Maildrop {
 
     /// How many messages.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.uids.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.uids.is_empty()
     }
 
-    /// Octets of all together. RFC 1939 §5, STAT.
-    pub fn octets(&self) -> u64 {
-        self.octets
+    /// Octets of all together, as they are sent with UTF8 or without. RFC 1939 §5,
+    /// STAT.
+    pub fn octets(&self, utf8: bool) -> u64 {
+        if utf8 {
+            self.octets
+        } else {
+            self.downgraded_octets
+        }
     }
 
     /// The message of this number, from one on.
-    pub fn entry(&self, number: u32) -> Option<&DropEntry> {
-        self.entries
-            .get(usize::try_from(number).ok()?.checked_sub(1)?)
+    pub fn message(&self, number: u32) -> Option<Row<'_>> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.table.get(*self.uids.get(index)?)
     }
 
-    /// All messages, ascending by number.
-    pub fn entries(&self) -> &[DropEntry] {
-        &self.entries
+    /// All messages with their numbers, ascending.
+    pub fn messages(&self) -> impl Iterator<Item = (u32, Row<'_>)> + '_ {
+        let mut rows = self.table.rows();
+        (1..).zip(&self.uids).map_while(move |(number, uid)| {
+            let row = rows.find(|row| row.uid >= *uid)?;
+            Some((number, row))
+        })
     }
 }
 
-impl DropEntry {
-    fn new(row: &Row<'_>, prefix: Arc<[u8]>) -> Self {
-        Self {
-            email: row.email,
-            uid: row.uid,
-            blob: row.blob,
-            size: row.maildrop_size(),
-            downgraded_size: row.downgraded_size,
-            lacks_final_crlf: row.flags.lacks_final_crlf(),
-            internationalised: row.flags.internationalised(),
-            prefix,
+impl HoldSettings {
+    /// For how many days at least a message stays that no client deletes; `None`:
+    /// for ever. RFC 2449 §6.7, EXPIRE.
+    pub fn expire_days(&self) -> Option<u32> {
+        if self.collect == Collect::Dele {
+            return None;
         }
+        let held = match self.hold {
+            Hold::Remove => Some(self.at_least_seconds),
+            Hold::Span(seconds) => Some(seconds.max(self.at_least_seconds)),
+            Hold::Forever => None,
+        };
+        let seconds = match held {
+            _ if self.give_way => self.at_least_seconds,
+            seconds => seconds?,
+        };
+        Some(seconds / 86_400)
     }
 }
 
@@ -195,6 +192,28 @@ pub fn is_unique_id(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn expire_is_what_an_undeleted_message_may_count_on() {
+        let check = |collect, hold, give_way, expected| {
+            let settings = HoldSettings {
+                collect,
+                hold,
+                give_way,
+                at_least_seconds: 2 * 86_400 + 7_200,
+                ..HoldSettings::default()
+            };
+            assert_eq!(settings.expire_days(), expected, "{settings:?}");
+        };
+        for hold in [Hold::Remove, Hold::Span(60), Hold::Forever] {
+            check(Collect::Dele, hold, true, None);
+            check(Collect::Retr, hold, true, Some(2));
+        }
+        check(Collect::Retr, Hold::Remove, false, Some(2));
+        check(Collect::Retr, Hold::Span(60), false, Some(2));
+        check(Collect::Retr, Hold::Span(30 * 86_400 - 1), false, Some(29));
+        check(Collect::Retr, Hold::Forever, false, None);
+    }
 
     #[test]
     fn identifiers_have_a_stable_form() {

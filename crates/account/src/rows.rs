@@ -39,10 +39,14 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// Octets of the prefix and the blob as POP3 counts them: with the final
-    /// CRLF that RETR adds where it lacks.
-    pub fn maildrop_size(&self) -> u32 {
-        self.size
-            .saturating_add(if self.flags.lacks_final_crlf() { 2 } else { 0 })
+    /// CRLF that RETR adds where it lacks, and for a session without UTF8 those of
+    /// the form that it gets. RFC 6856 §2.1.
+    pub fn maildrop_size(&self, utf8: bool) -> u32 {
+        let size = match self.downgraded_size {
+            Some(size) if !utf8 => size,
+            _ => self.size,
+        };
+        size.saturating_add(if self.flags.lacks_final_crlf() { 2 } else { 0 })
     }
 }
 

@@ -70,6 +70,9 @@ pub enum Command {
     /// Take mail over from a Maildir or an mbox
     #[command(subcommand)]
     Import(ImportCommand),
+    /// POP3: unique-ids, and texts to translate
+    #[command(subcommand)]
+    Pop3(Pop3Command),
     /// Write an account's mail to a Maildir or to mbox files
     #[command(subcommand)]
     Export(ExportCommand),
@@ -247,6 +250,21 @@ pub struct Import {
     /// Into which mailbox; folders go below it. Without it INBOX, and folders by their own names
     #[arg(long, value_name = "MAILBOX")]
     pub mailbox: Option<String>,
+}
+
+/// `restante pop3 …`
+#[derive(Debug, Subcommand)]
+pub enum Pop3Command {
+    /// List what a device finds in its drop: numbers, unique-ids, sizes, UIDs, dates
+    Uidls {
+        /// The account
+        account: String,
+        /// The device
+        #[arg(long, value_name = "NAME", default_value = "default")]
+        device: String,
+    },
+    /// Print the texts of replies, to translate them into a further language
+    Texts,
 }
 
 /// `restante export …`

@@ -18,6 +18,7 @@ mod console;
 mod control;
 mod demo;
 mod error;
+mod languages;
 mod listen;
 mod log;
 mod memory;

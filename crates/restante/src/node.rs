@@ -4,6 +4,7 @@ use crate::accept::Begin;
 use crate::admin::Admin;
 use crate::config::{Config, Octets, Protocol};
 use crate::error::{Failure, Outcome, While as _};
+use crate::languages;
 use crate::memory;
 use crate::place::Place;
 use crate::privileges::{Servant, make_data_directory};
@@ -11,7 +12,7 @@ use serve::accounts::NameRules;
 use serve::auth::{Auth, Cost};
 use serve::imap::Imap;
 use serve::lmtp::{Lmtp, Nul};
-use serve::pop3::Pop3;
+use serve::pop3::{Languages, Policy, Pop3, Settings};
 use serve::{Accounts, Directory, Env, Limits, Node, Tls};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
@@ -42,6 +43,8 @@ pub struct Opened {
     node: Arc<Node>,
     store: Arc<dyn Store>,
     directory: Directory,
+    policy: Arc<Policy>,
+    languages: Arc<Languages>,
     failure: watch::Receiver<Option<String>>,
 }
 
@@ -53,6 +56,7 @@ impl Opened {
     pub async fn open(place: &Place) -> Result<Self, OpenError> {
         own(place)?;
         let node = Node::new(Env::system(), limits(&place.config)?);
+        let languages = languages::load(&place.config)?;
         let store = open_store(place, options(&place.config)).await?;
         let failure = store.failure();
         let store: Arc<dyn Store> = Arc::new(store);
@@ -64,10 +68,16 @@ impl Opened {
         };
         let directory = Directory::open(accounts, auth, rules);
         let directory = directory.await.when("the directory of accounts")?;
+        let policy = Policy::new(Settings {
+            exclusive: place.config.pop3.exclusive,
+            login_delay: place.config.pop3.login_delay.0,
+        });
         Ok(Self {
             node,
             store,
             directory,
+            policy: Arc::new(policy),
+            languages: Arc::new(languages),
             failure,
         })
     }
@@ -108,10 +118,11 @@ impl Opened {
             }
             Protocol::Pop3 | Protocol::Pop3s => {
                 let pop3 = Pop3 {
-                    hostname,
-                    directory,
                     tls,
                     plaintext_login,
+                    policy: Arc::clone(&self.policy),
+                    languages: Arc::clone(&self.languages),
+                    ..Pop3::new(&hostname, directory)
                 };
                 Arc::new(move |stream| Box::pin(serve::pop3::run(stream, pop3.clone())))
             }

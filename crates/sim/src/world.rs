@@ -266,10 +266,8 @@ fn connector(node: Arc<Node>, directory: Directory) -> Connect {
             Door::Pop3 => env.spawn(serve::pop3::run(
                 stream,
                 Pop3 {
-                    hostname,
-                    directory,
-                    tls: None,
                     plaintext_login: true,
+                    ..Pop3::new(&hostname, directory)
                 },
             )),
             Door::Imap => {

@@ -23,6 +23,8 @@ pub enum Command {
     Capa,
     /// `DELE msg`
     Dele(u32),
+    /// `LANG [range]`, RFC 6856 §3.
+    Lang(Option<String>),
     /// `LIST [msg]`
     List(Option<u32>),
     /// `NOOP`
@@ -50,6 +52,8 @@ pub enum Command {
     Uidl(Option<u32>),
     /// `USER name`
     User(String),
+    /// `UTF8`, RFC 6856 §2.
+    Utf8,
 }
 
 /// Why a line is no command.
@@ -118,6 +122,7 @@ pub fn command(line: &[u8]) -> Result<Command, SyntaxError> {
         b"AUTH" => auth(argument),
         b"CAPA" => none(Command::Capa, "CAPA"),
         b"DELE" => one(argument, Command::Dele, "DELE <message>"),
+        b"LANG" => lang(argument),
         b"LIST" => optional(argument, Command::List, "LIST [<message>]"),
         b"NOOP" => none(Command::Noop, "NOOP"),
         b"QUIT" => none(Command::Quit, "QUIT"),
@@ -130,6 +135,7 @@ pub fn command(line: &[u8]) -> Result<Command, SyntaxError> {
         b"USER" => text(argument)
             .map(Command::User)
             .ok_or(SyntaxError::Arguments("USER <name>")),
+        b"UTF8" => none(Command::Utf8, "UTF8"),
         _ => Err(SyntaxError::Unknown),
     }
 }
@@ -175,6 +181,21 @@ fn optional(
         return Ok(make(None));
     }
     one(argument, |message| make(Some(message)), expected)
+}
+
+/// A basic language range: `*`, or subtags of letters and digits. RFC 4647 §2.1.
+fn lang(argument: &[u8]) -> Result<Command, SyntaxError> {
+    if argument.is_empty() {
+        return Ok(Command::Lang(None));
+    }
+    let subtag = |subtag: &[u8]| {
+        (1..=8).contains(&subtag.len()) && subtag.iter().all(u8::is_ascii_alphanumeric)
+    };
+    let is_range = argument == b"*" || argument.split(|&octet| octet == b'-').all(subtag);
+    text(argument)
+        .filter(|_| is_range)
+        .map(|range| Command::Lang(Some(range)))
+        .ok_or(SyntaxError::Arguments("LANG [<language-range>]"))
 }
 
 fn words(argument: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -246,6 +267,10 @@ mod tests {
         check("QUIT", Command::Quit);
         check("CAPA", Command::Capa);
         check("STLS", Command::Stls);
+        check("utf8", Command::Utf8);
+        check("LANG", Command::Lang(None));
+        check("LANG *", Command::Lang(Some("*".into())));
+        check("lang de-CH-1996", Command::Lang(Some("de-CH-1996".into())));
         check("AUTH", Command::AuthList);
         check(
             "AUTH plain",
@@ -291,6 +316,11 @@ mod tests {
             "USER a\0b",
             "AUTH A B C",
             "DELE +1",
+            "UTF8 USER",
+            "LANG de en",
+            "LANG de-",
+            "LANG ümlaut",
+            "LANG abcdefghi",
         ] {
             let error = command(line.as_bytes());
             assert!(matches!(error, Err(SyntaxError::Arguments(_))), "{line:?}");

@@ -1,4 +1,4 @@
-//! The maildrop protocol. RFC 1939, 2449, 2595, 3206, 5034.
+//! The maildrop protocol. RFC 1939, 2449, 2595, 3206, 5034, 6856.
 //!
 //! [`command`] takes a line apart; the functions of [`reply`] write answers.
 //! Which command is allowed when, and what it does, is the session's affair.

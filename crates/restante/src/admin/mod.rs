@@ -10,8 +10,8 @@ pub use mail::{Exporter, Importer};
 use crate::control::message::{AccountShown, Accounts, Letter};
 use crate::error::{Failure, Outcome, While as _};
 use crate::migrate::Message;
-use account::Limits;
 use account::directory::Refusal;
+use account::{DropWindow, Limits, Maildrop, State};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serve::accounts::AccountName;
 use serve::auth::{Addition, Checked, OperatorError, Password};
@@ -217,6 +217,25 @@ impl Admin {
         match counted.refused.first() {
             None => Ok(()),
             Some(why) => Err(Failure::new(why)),
+        }
+    }
+
+    /// What a POP3 device would find now, and the state that names it.
+    ///
+    /// # Errors
+    /// If there is no such account or device.
+    pub async fn maildrop(&self, text: &str, device: &str) -> Outcome<(Arc<State>, Maildrop)> {
+        let (name, account) = self.open(text).await?;
+        account.fresh().await?;
+        let found = account
+            .snapshot()
+            .device_named(device)
+            .map(|found| found.id);
+        let id = found.ok_or_else(|| Failure::new(format!("{name} has no device {device}")))?;
+        let open = |state: &State| Maildrop::open(state, id, DropWindow::Uncollected);
+        match account.read(open).await {
+            Ok(read) => Ok(read),
+            Err(error) => Err(Failure::new(format!("{name}: {error:?}"))),
         }
     }
 

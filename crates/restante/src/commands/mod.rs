@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod mail;
+pub mod pop3;
 pub mod store;
 
 use crate::cli::{Cli, Command, Common, ConfigCommand};
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Repair { account } => store::repair(account, &Place::find(&common)?, json),
         Command::RebuildIndex => store::rebuild_index(&Place::find(&common)?, json),
         Command::Import(command) => mail::import(command, &Place::find(&common)?, json),
+        Command::Pop3(command) => pop3::run(command, || Place::find(&common), json),
         Command::Export(command) => mail::export(command, &Place::find(&common)?, json),
     }
 }
@@ -54,7 +56,7 @@ fn configuration(command: ConfigCommand, common: &Common) -> Outcome {
         ConfigCommand::Check { file } => {
             let file = file.or_else(|| common.config.clone());
             let file: PathBuf = file.ok_or_else(|| Failure::new("which file? Name one"))?;
-            Config::read(&file)?;
+            crate::languages::load(&Config::read(&file)?)?;
             let right = serde_json::json!({ "file": file, "right": true });
             show(common.json, &right, |_| {
                 format!("{} is right\n", file.display())

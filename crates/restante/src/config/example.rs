@@ -1,7 +1,7 @@
 //! The example file, made from the declarations of the tables.
 
 use super::table::{Key, Shown, Table};
-use super::{Config, Limits, Listen, Log, Tls};
+use super::{Config, Limits, Listen, Log, Pop3, Tls};
 use std::fmt::Write as _;
 
 /// The listeners that the example shows besides the first.
@@ -30,6 +30,7 @@ pub fn example() -> String {
     }
     table::<Tls>(&mut out, "[tls]");
     table::<Limits>(&mut out, "[limits]");
+    table::<Pop3>(&mut out, "[pop3]");
     table::<Log>(&mut out, "[log]");
     out
 }
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn shown_defaults_are_the_defaults() {
         let plain = example();
-        let examples: Vec<String> = [Config::KEYS, Listen::KEYS]
+        let examples: Vec<String> = [Config::KEYS, Listen::KEYS, Limits::KEYS, Pop3::KEYS]
             .iter()
             .flat_map(|keys| keys.iter())
             .filter(|key| key.shown == Shown::Example)

@@ -60,6 +60,9 @@ table! {
         /// Limits, below.
         Set limits "limits": Limits = Limits::default(), "";
 
+        /// POP3, below.
+        Set pop3 "pop3": Pop3 = Pop3::default(), "";
+
         /// The log, below.
         Set log "log": Log = Log::default(), "";
     }
@@ -97,6 +100,29 @@ table! {
 
         /// Its private key, in PEM.
         Set key "key": PathBuf = PathBuf::new(), r#""/etc/restante/key.pem""#;
+    }
+}
+
+table! {
+    /// POP3, on all its listeners.
+    Pop3 {
+        /// One session at a time for each device, as RFC 1939 has it: others are
+        /// told `[IN-USE]`. Without it each session has a snapshot of its own, and
+        /// nobody waits.
+        Default exclusive "exclusive": bool = false, "false";
+
+        /// How long a device waits between two logins; too soon is told
+        /// `[LOGIN-DELAY]`. Kept in memory: a restart forgets who was here when.
+        Default login_delay "login-delay": Span = Span::seconds(0), r#""0s""#;
+
+        /// The language of `LANG *`, by its tag, for whoever has not logged in or
+        /// has no language set.
+        Default language "language": String = String::from("en"), r#""en""#;
+
+        /// A file with further languages than English and German;
+        /// `restante pop3 texts` prints one to begin with.
+        Example languages "languages": Option<PathBuf> = None,
+            r#""/etc/restante/languages.toml""#;
     }
 }
 

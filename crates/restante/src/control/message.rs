@@ -72,6 +72,14 @@ pub enum Request {
         /// Into which account.
         account: String,
     },
+    /// What a POP3 device finds in its drop: answered by [`Reply::UniqueId`] lines
+    /// and then how many they were.
+    Pop3Uidls {
+        /// Of which account.
+        account: String,
+        /// The device's name.
+        device: String,
+    },
     /// Gives messages out: answered by [`Reply::Mailbox`] and [`Reply::Letter`]
     /// lines and then [`Counted`].
     Export {
@@ -119,6 +127,8 @@ pub enum Reply {
     Mailbox(String),
     /// A message of an export; its octets follow.
     Letter(Letter),
+    /// A message of a POP3 drop.
+    UniqueId(UniqueId),
     /// Done. The value is what the request's doc says.
     Done(serde_json::Value),
     /// Not done.
@@ -235,6 +245,21 @@ pub struct Counted {
     pub verified: u64,
     /// What could not be taken, a text each.
     pub refused: Vec<String>,
+}
+
+/// A message of a POP3 drop.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UniqueId {
+    /// Its number in a session that began now.
+    pub number: u32,
+    /// RFC 1939 §7, UIDL.
+    pub unique_id: String,
+    /// Octets as RETR sends them to a client without UTF8.
+    pub octets: u32,
+    /// Its unique identifier in INBOX.
+    pub uid: u32,
+    /// Its internal date. RFC 3339.
+    pub received: String,
 }
 
 /// A message without its octets, which follow the line.

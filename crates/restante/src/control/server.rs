@@ -2,7 +2,7 @@
 
 use super::link::{Incoming, Outgoing, link};
 use super::message::{
-    AccountsImported, Counted, ImportedAccount, Letter, Opening, Reply, Request, VERSION,
+    AccountsImported, Counted, ImportedAccount, Letter, Opening, Reply, Request, UniqueId, VERSION,
 };
 use super::{SocketPath, socket_path};
 use crate::admin::Admin;
@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use terms::InternalDate;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
@@ -146,6 +147,9 @@ async fn answer(
         }
         Request::Repair { account } => json(&admin.repair(account.as_deref()).await?),
         Request::Import { account } => json(&import(&admin, &account, incoming).await?),
+        Request::Pop3Uidls { account, device } => {
+            json(&unique_ids(&admin, &account, &device, outgoing).await?)
+        }
         Request::Export { account, mailbox } => {
             json(&export(&admin, &account, mailbox.as_deref(), outgoing).await?)
         }
@@ -229,6 +233,28 @@ async fn import(admin: &Admin, account: &str, incoming: &mut Incoming) -> Outcom
     Ok(counted)
 }
 
+async fn unique_ids(
+    admin: &Admin,
+    account: &str,
+    device: &str,
+    outgoing: &mut Outgoing,
+) -> Outcome<u64> {
+    let (state, drop) = admin.maildrop(account, device).await?;
+    let mut count = 0;
+    for (number, row) in drop.messages() {
+        let line = UniqueId {
+            number,
+            unique_id: state.unique_id(row.email),
+            octets: row.maildrop_size(false),
+            uid: row.uid.value(),
+            received: rfc3339(row.internal_date),
+        };
+        outgoing.line(&Reply::UniqueId(line)).await?;
+        count += 1;
+    }
+    Ok(count)
+}
+
 async fn export(
     admin: &Admin,
     account: &str,
@@ -259,4 +285,12 @@ async fn export(
         "mail exported"
     );
     Ok(counted)
+}
+
+/// A date as people and programs write it. RFC 3339.
+fn rfc3339(date: InternalDate) -> String {
+    let moment = jiff::Timestamp::from_second(date.seconds).unwrap_or_default();
+    let zone = jiff::tz::Offset::from_seconds(i32::from(date.zone_minutes) * 60);
+    let zone = zone.unwrap_or(jiff::tz::Offset::UTC);
+    moment.display_with_offset(zone).to_string()
 }

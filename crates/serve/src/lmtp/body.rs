@@ -66,6 +66,8 @@ pub(super) struct Stored {
     pub(super) blob: BlobId,
     pub(super) octets: u32,
     pub(super) lacks_final_crlf: bool,
+    /// Octets of its RFC 6858 form, where it has been asked for one and has one.
+    pub(super) downgraded: Option<u32>,
 }
 
 /// A message that is coming.
@@ -96,7 +98,7 @@ impl Body {
     /// that has waited so long gives way, and its sender tries again.
     const GROW_WAIT: Duration = Duration::from_secs(30);
     /// Parsing more than this is done beside the sessions.
-    const COMPUTE_OCTETS: usize = 64 << 10;
+    const COMPUTE_OCTETS: u64 = 64 << 10;
 
     /// A message that begins with `trace`.
     pub(super) fn new(node: Arc<Node>, store: Arc<dyn Store>, blob: BlobId, trace: String) -> Self {
@@ -224,8 +226,9 @@ impl Body {
         Ok(())
     }
 
-    /// The message is whole: stores it, with what is derived from it.
-    pub(super) async fn finish(mut self) -> Result<Stored, Trouble> {
+    /// The message is whole: stores it, with what is derived from it. Of an
+    /// internationalised one the size of the form for older clients is kept too.
+    pub(super) async fn finish(mut self, internationalised: bool) -> Result<Stored, Trouble> {
         self.settle().await;
         if let Some(trouble) = self.trouble {
             return Err(trouble);
@@ -234,22 +237,32 @@ impl Body {
             super::trace::remove_return_path(&mut self.octets, self.trace_octets);
         }
         let length = self.octets.len() as u64;
-        let stored = Stored {
+        let mut stored = Stored {
             blob: self.blob,
             octets: u32::try_from(length).map_err(|_| Trouble::TooBig)?,
             lacks_final_crlf: !self.octets.ends_with(b"\r\n"),
+            downgraded: None,
         };
         if self.sink.is_none() {
             self.sink = Some(self.store.blob_sink(self.blob, Some(length)));
         }
         self.write().await?;
         let octets = std::mem::take(&mut self.octets);
-        let derived = if octets.len() <= Self::COMPUTE_OCTETS {
-            Bytes::from(mime::derive(&octets))
-        } else {
-            let derived = self.node.env.compute(move || mime::derive(&octets)).await;
-            Bytes::from(derived.ok_or(Trouble::Failed)?)
+        let read = move || {
+            let form = internationalised
+                .then(|| mime::downgrade(&octets))
+                .flatten();
+            (mime::derive(&octets), form.map(|form| form.len()))
         };
+        let (derived, form) = if length <= Self::COMPUTE_OCTETS {
+            read()
+        } else {
+            let read = self.node.env.compute(read).await;
+            read.ok_or(Trouble::Failed)?
+        };
+        let derived = Bytes::from(derived);
+        let form = form.map(u32::try_from).transpose();
+        stored.downgraded = form.map_err(|_| Trouble::TooBig)?;
         match self.sink {
             Some(sink) => sink.finish(derived).await?,
             None => return Err(Trouble::Failed),

@@ -116,13 +116,32 @@ async fn one(
 fn new_message(letter: &Letter, stored: Stored, recipient: &Recipient, shared: bool) -> NewMessage {
     let prefix = format!("Delivered-To: {}\r\n", recipient.address).into_bytes();
     let prefix_octets = u32::try_from(prefix.len()).unwrap_or(u32::MAX);
+    let downgraded_size = if letter.internationalised {
+        downgraded_size(&prefix, stored)
+    } else {
+        None
+    };
     NewMessage {
         prefix,
+        downgraded_size,
         lacks_final_crlf: stored.lacks_final_crlf,
         internationalised: letter.internationalised,
         shared,
         ..NewMessage::new(stored.blob, stored.octets.saturating_add(prefix_octets))
     }
+}
+
+/// Octets of the RFC 6858 form of prefix and blob; `None` where that is what they
+/// are already.
+fn downgraded_size(prefix: &[u8], stored: Stored) -> Option<u32> {
+    let form = mime::downgrade(prefix);
+    if form.is_none() && stored.downgraded.is_none() {
+        return None;
+    }
+    let prefix_octets = form.map_or(prefix.len(), |form| form.len());
+    let prefix_octets = u32::try_from(prefix_octets).unwrap_or(u32::MAX);
+    let octets = stored.downgraded.unwrap_or(stored.octets);
+    Some(octets.saturating_add(prefix_octets))
 }
 
 fn delivered(recipient: &Recipient, stored: Stored) -> Reply {

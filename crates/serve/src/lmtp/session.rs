@@ -445,13 +445,14 @@ impl Session {
         if changes.nuls > 0 && self.lmtp.nul == super::Nul::Refuse {
             body.spoil(Trouble::Nul);
         }
+        let internationalised = transaction.parameters.smtputf8;
         let letter = Letter {
-            stored: body.finish().await,
+            stored: body.finish(internationalised).await,
             peer: self.stream.peer().clone(),
             env: self.stream.node().env.clone(),
             directory: self.lmtp.directory.clone(),
             reverse_path: transaction.reverse_path,
-            internationalised: transaction.parameters.smtputf8,
+            internationalised,
             changes,
             recipients: transaction.recipients,
         };

@@ -1,6 +1,6 @@
 //! The AUTHORIZATION state.
 
-use super::maildrop::Maildrop;
+use super::enter::Wanted;
 use super::session::{Session, Stop};
 use crate::auth::{LoginError, Protocol};
 use proto::pop3::reply::{self, ResponseCode};
@@ -19,7 +19,7 @@ impl Session {
     /// `AUTH` alone: older programs ask so.
     pub(super) fn auth_list(&mut self) {
         let mechanisms = self.mechanisms();
-        reply::ok(self.stream.output(), "mechanisms follow");
+        self.ok("mechanisms follow");
         for mechanism in mechanisms {
             self.stream.queue(mechanism.name().as_bytes());
             self.stream.queue(b"\r\n");
@@ -91,6 +91,7 @@ impl Session {
 
     /// Checks the password and opens the drop.
     pub(super) async fn login(&mut self, name: &str, password: &Secret) -> Result<(), Stop> {
+        let (wanted, name) = Wanted::of(name);
         let found = self
             .pop3
             .directory
@@ -116,24 +117,7 @@ impl Session {
                 return Ok(());
             }
         };
-        match Maildrop::open(&login, self.pop3.directory.store().clone()).await {
-            Ok(maildrop) => {
-                info!(
-                    protocol = "pop3",
-                    peer = %self.stream.peer(),
-                    user = login.name,
-                    tls = self.stream.tls_summary(),
-                    messages = maildrop.count(),
-                    "login"
-                );
-                let directory = &self.pop3.directory;
-                let standing = directory.standing(login.account.id(), login.device);
-                self.stream.heed(standing);
-                self.user = Some(login.name);
-                self.enter(maildrop);
-            }
-            Err(code) => self.err(Some(code), "the maildrop cannot be opened now, try later"),
-        }
+        self.open(login, wanted).await;
         Ok(())
     }
 }

@@ -1,18 +1,22 @@
 //! One session's maildrop: the snapshot, what is marked, how messages go out.
 
+use super::language::Language;
+use super::policy::Lock;
 use super::session::Stop;
-use crate::accounts::Account;
+use super::transaction::Replies;
+use crate::accounts::{Account, ExecuteError};
 use crate::auth::Login;
 use crate::limits::OctetsHeld;
 use crate::stream::{Node, Stream};
-use account::{Collect, Command, DropEntry, DropWindow};
+use account::{Collect, Command, DropWindow, HoldSettings, Refusal, Row, SeenAfterRetr};
 use bytes::Bytes;
-use proto::pop3::reply::{self, ResponseCode};
+use proto::pop3::reply::ResponseCode;
 use proto::wire::{DotEncoder, TopFilter};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{BlobError, Store};
-use terms::BlobId;
+use terms::{BlobId, EmailNumber, FlagSet, MailboxId, StoreMode, StoreOp, SystemFlag, Uid};
 use tracing::warn;
 
 /// How much of a message goes out.
@@ -22,6 +26,16 @@ pub(super) enum Range {
     Whole,
     /// Its header and so many lines.
     Top(u64),
+}
+
+/// What a session sees, and what its QUIT does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) window: DropWindow,
+    /// What it deletes and reads counts; else it is hidden for the session alone.
+    pub(super) collects: bool,
+    /// The client has said UTF8.
+    pub(super) utf8: bool,
 }
 
 /// Octets that one read of a blob asks for.
@@ -42,36 +56,85 @@ pub(super) struct Maildrop {
     account: Account,
     store: Arc<dyn Store>,
     snapshot: account::Maildrop,
-    /// By DELE in this session: message n is at n - 1.
-    deleted: Vec<bool>,
+    view: View,
+    hold: HoldSettings,
+    /// By DELE in this session.
+    deleted: Marks,
+    /// By RETR, or by a TOP that gave all.
+    read: Marks,
     /// What STAT says.
     messages: u32,
     octets: u64,
+    _lock: Option<Lock>,
+}
+
+/// Some messages of a drop, by their numbers.
+#[derive(Default)]
+struct Marks(Vec<u64>);
+
+impl Marks {
+    fn place(number: u32) -> (usize, u64) {
+        let index = number.saturating_sub(1);
+        ((index / 64) as usize, 1 << (index % 64))
+    }
+
+    fn has(&self, number: u32) -> bool {
+        let (word, bit) = Self::place(number);
+        self.0.get(word).is_some_and(|marks| marks & bit != 0)
+    }
+
+    fn set(&mut self, number: u32) {
+        let (word, bit) = Self::place(number);
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        if let Some(marks) = self.0.get_mut(word) {
+            *marks |= bit;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|marks| *marks == 0)
+    }
 }
 
 impl Maildrop {
     /// INBOX as it is now. RFC 1939 §4 asks for a lock here, so that nobody else
     /// changes the drop: a snapshot does the same for every session.
-    pub(super) async fn open(login: &Login, store: Arc<dyn Store>) -> Result<Self, ResponseCode> {
+    pub(super) async fn open(
+        login: &Login,
+        store: Arc<dyn Store>,
+        view: View,
+        lock: Option<Lock>,
+    ) -> Result<Self, ResponseCode> {
         let account = login.account.clone();
         let device = login.device;
         let opened = account
-            .read(|state| account::Maildrop::open(state, device, DropWindow::Uncollected))
+            .read(|state| account::Maildrop::open(state, device, view.window))
             .await;
-        let (_, snapshot) = opened.map_err(|error| {
+        let (state, snapshot) = opened.map_err(|error| {
             warn!(account = %account.id(), ?error, "a maildrop cannot be opened");
             ResponseCode::SysTemp
         })?;
         let mut maildrop = Self {
             account,
             store,
-            deleted: Vec::new(),
+            view,
+            hold: state.hold(),
+            deleted: Marks::default(),
+            read: Marks::default(),
             messages: 0,
             octets: 0,
             snapshot,
+            _lock: lock,
         };
         maildrop.reset();
         Ok(maildrop)
+    }
+
+    /// The hold of its account, as it was at the login.
+    pub(super) fn hold(&self) -> HoldSettings {
+        self.hold
     }
 
     /// How many messages the snapshot has, the deleted ones included.
@@ -84,25 +147,26 @@ impl Maildrop {
         (self.messages, self.octets)
     }
 
+    /// Octets of a message as RETR sends them here.
+    pub(super) fn size(&self, message: &Row<'_>) -> u32 {
+        message.maildrop_size(self.view.utf8)
+    }
+
     /// A message that is there and not deleted; else why not.
-    pub(super) fn message(&self, number: u32) -> Result<&DropEntry, &'static str> {
-        let entry = self.snapshot.entry(number);
-        let entry = entry.ok_or("there is no such message")?;
-        if self.is_deleted(number) {
+    pub(super) fn message(&self, number: u32) -> Result<Row<'_>, &'static str> {
+        let message = self.snapshot.message(number);
+        let message = message.ok_or("there is no such message")?;
+        if self.deleted.has(number) {
             return Err("the message is deleted");
         }
-        Ok(entry)
+        Ok(message)
     }
 
     /// The messages that are not deleted, with their numbers.
-    pub(super) fn messages(&self) -> impl Iterator<Item = (u32, &DropEntry)> {
-        (1..)
-            .zip(self.snapshot.entries())
-            .filter(|(number, _)| !self.is_deleted(*number))
-    }
-
-    fn is_deleted(&self, number: u32) -> bool {
-        self.deleted.get(number as usize - 1) == Some(&true)
+    pub(super) fn messages(&self) -> impl Iterator<Item = (u32, Row<'_>)> {
+        self.snapshot
+            .messages()
+            .filter(|(number, _)| !self.deleted.has(*number))
     }
 
     /// What UIDL calls messages.
@@ -112,94 +176,123 @@ impl Maildrop {
 
     /// DELE.
     pub(super) fn delete(&mut self, number: u32) -> Result<(), &'static str> {
-        let octets = self.message(number)?.size;
-        if self.deleted.is_empty() {
-            self.deleted = vec![false; self.snapshot.len()];
-        }
-        if let Some(deleted) = self.deleted.get_mut(number as usize - 1) {
-            *deleted = true;
-            self.messages -= 1;
-            self.octets -= u64::from(octets);
-        }
+        let message = self.message(number)?;
+        let octets = self.size(&message);
+        self.deleted.set(number);
+        self.messages -= 1;
+        self.octets -= u64::from(octets);
         Ok(())
     }
 
-    /// RSET.
+    /// RSET. What was read stays read: the client has it.
     pub(super) fn reset(&mut self) {
-        self.deleted = Vec::new();
+        self.deleted = Marks::default();
         self.messages = self.count();
-        self.octets = self.snapshot.octets();
+        self.octets = self.snapshot.octets(self.view.utf8);
     }
 
-    /// QUIT: what was deleted is collected, as one command. Returns how many.
-    /// What somebody else has expunged meanwhile counts as removed.
+    /// All of it has gone out.
+    pub(super) fn mark_read(&mut self, number: u32) {
+        self.read.set(number);
+    }
+
+    /// QUIT: what was deleted is collected, as one command, and what was read
+    /// where that counts. Returns how many were deleted. What somebody else has
+    /// expunged meanwhile counts as removed.
     pub(super) async fn update(&self) -> Result<u64, ResponseCode> {
-        let deleted: Vec<_> = (1..)
-            .zip(self.snapshot.entries())
-            .filter(|(number, _)| self.is_deleted(*number))
-            .map(|(_, entry)| (entry.email, entry.uid))
-            .collect();
-        if deleted.is_empty() {
+        if !self.view.collects {
             return Ok(0);
         }
-        let count = deleted.len() as u64;
-        let command = Command::Collect {
-            device: self.snapshot.device(),
-            how: Collect::Dele,
-            messages: deleted,
-        };
-        match self.account.execute(command).await {
-            Ok(_) => Ok(count),
-            Err(error) => {
-                warn!(account = %self.account.id(), ?error, "a QUIT could not delete");
-                Err(ResponseCode::SysTemp)
+        let done = self.file().await;
+        done.map_err(|error| {
+            warn!(account = %self.account.id(), ?error, "a QUIT could not delete");
+            ResponseCode::SysTemp
+        })
+    }
+
+    /// What only adds comes first: if it cannot be done, nothing is deleted.
+    async fn file(&self) -> Result<u64, ExecuteError<Refusal>> {
+        if !self.read.is_empty() {
+            let hold = self.account.snapshot().hold();
+            if hold.seen_after_retr == SeenAfterRetr::Quit {
+                self.account.execute(self.seen()).await?;
             }
+            let read = |number| self.read.has(number) && !self.deleted.has(number);
+            self.collect(&hold, Collect::Retr, read).await?;
+        }
+        let hold = self.account.snapshot().hold();
+        let deleted = |number| self.deleted.has(number);
+        self.collect(&hold, Collect::Dele, deleted).await
+    }
+
+    async fn collect(
+        &self,
+        hold: &HoldSettings,
+        how: Collect,
+        which: impl Fn(u32) -> bool,
+    ) -> Result<u64, ExecuteError<Refusal>> {
+        if how == Collect::Retr && hold.collect == Collect::Dele {
+            return Ok(0);
+        }
+        let messages: Vec<(EmailNumber, Uid)> = self
+            .snapshot
+            .messages()
+            .filter(|(number, _)| which(*number))
+            .map(|(_, message)| (message.email, message.uid))
+            .collect();
+        let count = messages.len() as u64;
+        if count > 0 {
+            let command = Command::Collect {
+                device: self.snapshot.device(),
+                how,
+                messages,
+            };
+            self.account.execute(command).await?;
+        }
+        Ok(count)
+    }
+
+    /// What was read becomes \Seen.
+    fn seen(&self) -> Command {
+        let read = self.snapshot.messages();
+        let read = read.filter(|(number, _)| self.read.has(*number));
+        Command::Store {
+            mailbox: MailboxId::INBOX,
+            uids: read.map(|(_, message)| message.uid).collect(),
+            op: StoreOp {
+                mode: StoreMode::Add,
+                flags: FlagSet::from_bits(1 << (SystemFlag::Seen as u8)),
+            },
+            unchanged_since: None,
         }
     }
 
-    /// RETR and TOP: sends a message, in pieces. `false`: it was refused.
+    /// RETR and TOP: sends a message, in pieces.
     pub(super) async fn send(
         &self,
         stream: &mut Stream,
+        language: &Language,
         number: u32,
         range: Range,
-    ) -> Result<bool, Stop> {
+    ) -> Result<Sent, Stop> {
         let message = match self.message(number) {
             Ok(message) => message,
             Err(why) => {
-                reply::err(stream.output(), None, why);
-                return Ok(false);
+                Replies::new(stream, language).err(None, why);
+                return Ok(Sent::Refused);
             }
         };
-        let blob = message.blob;
-        let blob_octets = u64::from(message.size)
-            .saturating_sub(message.prefix.len() as u64)
-            .saturating_sub(if message.lacks_final_crlf { 2 } else { 0 });
-        // The first piece is read before anything is promised.
-        let first = match self.read(blob, 0, blob_octets).await {
-            Ok(octets) => octets,
+        let source = match self.source(stream, &message, range).await {
+            Ok(source) => source,
             Err(error) => {
-                refuse(stream, &error);
-                return Ok(false);
+                refuse(&mut Replies::new(stream, language), &error);
+                return Ok(Sent::Refused);
             }
         };
-        // What is found damaged later could only be told by closing.
-        let node = Arc::clone(stream.node());
-        let ahead = self.ahead(&node, blob, first.len() as u64, blob_octets);
-        let mut ahead = match range {
-            Range::Whole => match ahead.await {
-                Ok(ahead) => ahead,
-                Err(error) => {
-                    refuse(stream, &error);
-                    return Ok(false);
-                }
-            },
-            Range::Top(_) => Ahead::default(),
-        };
-        let text = format!("{} octets", message.size);
+        let mut replies = Replies::new(stream, language);
         match range {
-            Range::Whole => reply::ok(stream.output(), &text),
-            Range::Top(_) => reply::ok(stream.output(), "top of message follows"),
+            Range::Whole => replies.ok_with("{0} octets", &[&self.size(&message)]),
+            Range::Top(_) => replies.ok("top of message follows"),
         }
         let mut sending = Sending {
             encoder: DotEncoder::new(),
@@ -207,44 +300,106 @@ impl Maildrop {
                 Range::Whole => None,
                 Range::Top(lines) => Some(TopFilter::new(lines)),
             },
+            passed: 0,
         };
-        sending.piece(stream, &message.prefix);
-        let mut at = first.len() as u64;
-        sending.piece(stream, &first);
-        drop(first);
-        while at < blob_octets && !sending.is_done() {
-            stream.relieve().await?;
-            let read = match ahead.pieces.pop_front() {
-                Some(octets) => Ok(octets),
-                None => self.read(blob, at, blob_octets).await,
-            };
-            let octets = match read {
-                Ok(octets) if !octets.is_empty() => octets,
-                Ok(_) => return Err(Stop::Cut),
-                Err(error) => {
-                    warn!(%blob, %error, "a message could not be sent to its end");
-                    return Err(Stop::Cut);
+        let whole = match source {
+            Source::Form(octets, _held) => {
+                for piece in octets.chunks(READ_OCTETS as usize) {
+                    sending.piece(stream, piece);
+                    stream.relieve().await?;
                 }
-            };
-            at += octets.len() as u64;
-            sending.piece(stream, &octets);
-        }
+                sending.passed == octets.len() as u64
+            }
+            Source::Blob { mut ahead, octets } => {
+                let total = message.prefix.len() as u64 + octets;
+                sending.piece(stream, message.prefix);
+                let mut at = 0;
+                while at < octets && !sending.is_done() {
+                    let read = match ahead.pieces.pop_front() {
+                        Some(piece) => Ok(piece),
+                        None => self.read(message.blob, at, octets).await,
+                    };
+                    let piece = match read {
+                        Ok(piece) if !piece.is_empty() => piece,
+                        Ok(_) => return Err(Stop::Cut),
+                        Err(error) => {
+                            let blob = message.blob;
+                            warn!(%blob, %error, "a message could not be sent to its end");
+                            return Err(Stop::Cut);
+                        }
+                    };
+                    at += piece.len() as u64;
+                    sending.piece(stream, &piece);
+                    drop(piece);
+                    stream.relieve().await?;
+                }
+                sending.passed == total
+            }
+        };
         sending.encoder.finish(stream.output());
         stream.relieve().await?;
-        Ok(true)
+        Ok(if whole { Sent::Whole } else { Sent::Part })
     }
 
-    /// The rest of a message of which nothing has been promised yet, where it is
-    /// short enough and there is room for it.
+    /// Where the octets come from. The first of them are read before anything is
+    /// promised.
+    async fn source(
+        &self,
+        stream: &Stream,
+        message: &Row<'_>,
+        range: Range,
+    ) -> Result<Source, Unsent> {
+        let octets = u64::from(message.size).saturating_sub(message.prefix.len() as u64);
+        if message.downgraded_size.is_none() || self.view.utf8 {
+            // What is found damaged later could only be told by closing.
+            let whole = range == Range::Whole && octets <= AHEAD_OCTETS;
+            let ahead = self.ahead(stream.node(), message.blob, octets, whole);
+            let ahead = ahead.await?;
+            return Ok(Source::Blob { ahead, octets });
+        }
+        // RFC 6856 §2.1: the form of RFC 6858 is made of all the octets at once.
+        let node = stream.node();
+        let room = usize::try_from(octets)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(3);
+        let held = node
+            .env
+            .timeout(
+                node.limits.octets_wait.min(FORM_WAIT),
+                node.octets.take(room),
+            )
+            .await
+            .map_err(|_| Unsent::Crowded)?;
+        let mut whole = message.prefix.to_vec();
+        let mut at = 0;
+        while at < octets {
+            let piece = self.read(message.blob, at, octets).await?;
+            if piece.is_empty() {
+                return Err(Unsent::Unreadable(BlobError::Damaged(message.blob)));
+            }
+            at += piece.len() as u64;
+            whole.extend_from_slice(&piece);
+        }
+        let form = node.env.compute(move || mime::downgrade(&whole)).await;
+        // There is none only if it was stored by somebody who reads mail otherwise.
+        let form = form.flatten().ok_or(Unsent::NoForm)?;
+        Ok(Source::Form(form, held))
+    }
+
+    /// The first octets of a message of which nothing has been promised yet, or all
+    /// of them where there is room.
     async fn ahead(
         &self,
         node: &Node,
         blob: BlobId,
-        mut at: u64,
         length: u64,
+        whole: bool,
     ) -> Result<Ahead, BlobError> {
+        let first = self.read(blob, 0, length).await?;
+        let mut at = first.len() as u64;
         let mut ahead = Ahead::default();
-        if at >= length || length > AHEAD_OCTETS {
+        ahead.pieces.push_back(first);
+        if !whole || at >= length {
             return Ok(ahead);
         }
         let count = usize::try_from(length - at).unwrap_or(usize::MAX);
@@ -270,10 +425,50 @@ impl Maildrop {
     }
 }
 
+/// What came of RETR or TOP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// Nothing was sent but why.
+    Refused,
+    /// The beginning of the message.
+    Part,
+    /// All of it.
+    Whole,
+}
+
+/// How long the making of a form waits for room in memory.
+const FORM_WAIT: Duration = Duration::from_secs(30);
+
+/// Where a message's octets come from.
+enum Source {
+    /// From the store as they lie there: what was read first, and how many there
+    /// are behind the prefix.
+    Blob { ahead: Ahead, octets: u64 },
+    /// Made here, and the room that they take.
+    Form(Vec<u8>, OctetsHeld),
+}
+
+/// Why a message was not sent.
+enum Unsent {
+    Unreadable(BlobError),
+    /// No room in memory for the form for clients without UTF8.
+    Crowded,
+    /// That form cannot be made.
+    NoForm,
+}
+
+impl From<BlobError> for Unsent {
+    fn from(error: BlobError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
 /// A message on its way out.
 struct Sending {
     encoder: DotEncoder,
     top: Option<TopFilter>,
+    /// Octets that went out.
+    passed: u64,
 }
 
 impl Sending {
@@ -282,6 +477,7 @@ impl Sending {
             Some(top) => top.pass(octets),
             None => octets,
         };
+        self.passed += octets.len() as u64;
         self.encoder.encode(octets, stream.output());
     }
 
@@ -291,16 +487,28 @@ impl Sending {
 }
 
 /// RFC 3206 §4: whether trying again may help.
-fn refuse(stream: &mut Stream, error: &BlobError) {
-    let (code, text) = match error {
-        BlobError::Missing(_) | BlobError::Damaged(_) => {
-            (ResponseCode::SysPerm, "the message is damaged")
+fn refuse(replies: &mut Replies<'_>, why: &Unsent) {
+    let (code, text) = match why {
+        Unsent::Unreadable(error) => {
+            warn!(%error, "a message cannot be sent");
+            match error {
+                BlobError::Missing(_) | BlobError::Damaged(_) => {
+                    (ResponseCode::SysPerm, "the message is damaged")
+                }
+                BlobError::Failed(_) => (
+                    ResponseCode::SysTemp,
+                    "the message cannot be read now, try later",
+                ),
+            }
         }
-        BlobError::Failed(_) => (
+        Unsent::Crowded => (
             ResponseCode::SysTemp,
             "the message cannot be read now, try later",
         ),
+        Unsent::NoForm => (
+            ResponseCode::Utf8,
+            "the message is for clients that say UTF8",
+        ),
     };
-    warn!(%error, "a message cannot be sent");
-    reply::err(stream.output(), Some(code), text);
+    replies.err(Some(code), text);
 }

@@ -1,20 +1,29 @@
 //! One connection.
 
 use super::Pop3;
-use super::maildrop::{Maildrop, Range};
+use super::language::Language;
+use super::maildrop::Maildrop;
+use super::transaction::{Replies, transaction};
 use crate::stream::{Filled, Revoked, Stream, StreamError};
 use bytes::Buf as _;
 use proto::pop3::reply::{self, Capability, ResponseCode};
 use proto::pop3::{self, Command, SyntaxError, line_octets_max};
 use proto::sasl::{self, Exchange, Mechanism};
 use proto::wire::{Line, LineReader};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::info;
 
 /// Serves one connection to its end.
 pub fn run(stream: Stream, pop3: Pop3) -> impl Future<Output = ()> + Send {
     // Made here, not within the future: that would carry the arguments too.
+    let env = stream.node().env.clone();
     let mut session = Session {
+        started: env.monotonic(),
+        language: pop3.languages.first(),
+        utf8: false,
+        login_delay: Duration::ZERO,
         stream,
         pop3,
         reader: LineReader::new(),
@@ -26,8 +35,7 @@ pub fn run(stream: Stream, pop3: Pop3) -> impl Future<Output = ()> + Send {
         removed: 0,
     };
     async move {
-        let env = session.stream.node().env.clone();
-        let started = env.monotonic();
+        let started = session.started;
         let stop = session.serve().await;
         Box::pin(session.end(&stop, env.monotonic() - started)).await;
     }
@@ -73,6 +81,14 @@ pub(super) struct Authorization {
 pub(super) struct Session {
     pub(super) stream: Stream,
     pub(super) pop3: Pop3,
+    /// By the monotonic clock.
+    started: Duration,
+    /// Of replies.
+    language: Arc<Language>,
+    /// The client has said UTF8.
+    pub(super) utf8: bool,
+    /// What LOGIN-DELAY is for who has logged in.
+    pub(super) login_delay: Duration,
     reader: LineReader,
     state: State,
     /// Who has logged in, for the log.
@@ -114,8 +130,8 @@ impl Session {
 
     async fn serve(&mut self) -> Stop {
         // No text in angle brackets: that would offer APOP (RFC 1939 §7).
-        let greeting = format!("{} POP3 ready", self.pop3.hostname);
-        reply::ok(self.stream.output(), &greeting);
+        let hostname = Arc::clone(&self.pop3.hostname);
+        self.ok_with("{0} POP3 ready", &[&hostname]);
         loop {
             let request = match self.request().await {
                 Ok(request) => request,
@@ -193,12 +209,18 @@ impl Session {
                 }
                 return self.bad("the line is too long");
             }
-            Request::Command(Err(error)) => return self.bad(&error.to_string()),
+            Request::Command(Err(SyntaxError::Unknown)) => return self.bad("unknown command"),
+            Request::Command(Err(SyntaxError::Arguments(right))) => {
+                self.err_with(None, "syntax: {0}", &[&right]);
+                return self.count_bad();
+            }
             Request::Command(Ok(command)) => command,
         };
         match (&mut self.state, command) {
             // Both states. RFC 2449 §5.
             (_, Command::Capa) => self.capa(),
+            // Both states. RFC 6856 §3.1.
+            (_, Command::Lang(range)) => self.lang(range.as_deref()),
             (State::Authorization(_), Command::Quit) => {
                 self.ok("goodbye");
                 return Err(Stop::Quit);
@@ -223,79 +245,15 @@ impl Session {
             }
             (State::Authorization(_), Command::AuthList) => self.auth_list(),
             (State::Authorization(_), Command::Stls) => return self.stls().await,
+            (State::Authorization(_), Command::Utf8) => {
+                self.utf8 = true;
+                self.ok("UTF8 is on");
+            }
             (State::Authorization(_), _) => self.err(None, "log in first"),
             (State::Transaction(maildrop), command) => {
-                return Self::transaction(maildrop, &mut self.stream, &mut self.retrieved, command)
-                    .await;
+                let retrieved = transaction(maildrop, &mut self.stream, &self.language, command);
+                self.retrieved += u64::from(retrieved.await?);
             }
-        }
-        Ok(())
-    }
-
-    /// A command of the TRANSACTION state. RFC 1939 §5, §7.
-    async fn transaction(
-        maildrop: &mut Maildrop,
-        stream: &mut Stream,
-        retrieved: &mut u64,
-        command: Command,
-    ) -> Result<(), Stop> {
-        match command {
-            Command::Stat => {
-                let (messages, octets) = maildrop.stat();
-                reply::stat(stream.output(), messages, octets);
-            }
-            Command::List(None) => {
-                let (messages, octets) = maildrop.stat();
-                let text = format!("{messages} messages ({octets} octets)");
-                reply::ok(stream.output(), &text);
-                for (number, message) in maildrop.messages() {
-                    reply::list_line(stream.output(), number, message.size.into());
-                    stream.relieve().await?;
-                }
-                reply::end(stream.output());
-            }
-            Command::List(Some(number)) => match maildrop.message(number) {
-                Ok(message) => {
-                    reply::list(stream.output(), number, message.size.into());
-                }
-                Err(why) => reply::err(stream.output(), None, why),
-            },
-            Command::Uidl(None) => {
-                reply::ok(stream.output(), "unique-ids follow");
-                let ids = maildrop.unique_ids();
-                for (number, message) in maildrop.messages() {
-                    let id = ids.unique_id(message.email);
-                    reply::uidl_line(stream.output(), number, &id);
-                    stream.relieve().await?;
-                }
-                reply::end(stream.output());
-            }
-            Command::Uidl(Some(number)) => match maildrop.message(number) {
-                Ok(message) => {
-                    let id = maildrop.unique_ids().unique_id(message.email);
-                    reply::uidl(stream.output(), number, &id);
-                }
-                Err(why) => reply::err(stream.output(), None, why),
-            },
-            Command::Retr(number) => {
-                if maildrop.send(stream, number, Range::Whole).await? {
-                    *retrieved += 1;
-                }
-            }
-            Command::Top { message, lines } => {
-                maildrop.send(stream, message, Range::Top(lines)).await?;
-            }
-            Command::Dele(number) => match maildrop.delete(number) {
-                Ok(()) => reply::ok(stream.output(), "deleted at QUIT"),
-                Err(why) => reply::err(stream.output(), None, why),
-            },
-            Command::Rset => {
-                maildrop.reset();
-                reply::ok(stream.output(), "nothing is deleted");
-            }
-            Command::Noop => reply::ok(stream.output(), "done"),
-            // RFC 2595 §4: STLS only in AUTHORIZATION.
-            _ => reply::err(stream.output(), None, "you are logged in already"),
         }
         Ok(())
     }
@@ -319,7 +277,7 @@ impl Session {
     pub(super) fn enter(&mut self, maildrop: Maildrop) {
         let (messages, octets) = maildrop.stat();
         self.state = State::Transaction(Box::new(maildrop));
-        self.ok(&format!("{messages} messages ({octets} octets)"));
+        self.ok_with("{0} messages ({1} octets)", &[&messages, &octets]);
     }
 
     /// The login that is in progress.
@@ -348,8 +306,64 @@ impl Session {
         if !names.is_empty() {
             capabilities.push(Capability::Sasl(&names));
         }
-        capabilities.push(Capability::Implementation("Restante"));
-        reply::capa(self.stream.output(), &capabilities);
+        let (expire_days, login_delay, user) = match &self.state {
+            State::Transaction(maildrop) => {
+                (maildrop.hold().expire_days(), self.login_delay, false)
+            }
+            State::Authorization(_) => {
+                let now = self.stream.node().env.monotonic();
+                let directory = self.pop3.directory.snapshot();
+                let extremes = self.pop3.policy.extremes(&directory, now);
+                (extremes.expire_days, extremes.login_delay, true)
+            }
+        };
+        capabilities.extend([
+            Capability::Expire {
+                days: expire_days,
+                user,
+            },
+            Capability::LoginDelay {
+                seconds: login_delay.as_secs(),
+                user,
+            },
+            Capability::Utf8User,
+            Capability::Lang,
+            Capability::Implementation("Restante"),
+        ]);
+        let text = self.language.say("capability list follows");
+        reply::capa(self.stream.output(), text, &capabilities);
+    }
+
+    /// RFC 6856 §3.
+    fn lang(&mut self, range: Option<&str>) {
+        let languages = Arc::clone(&self.pop3.languages);
+        let Some(range) = range else {
+            self.ok("language listing follows");
+            for language in languages.all() {
+                reply::language(self.stream.output(), language.tag(), language.name());
+            }
+            return reply::end(self.stream.output());
+        };
+        let found = match range {
+            "*" => Some(self.preferred()),
+            range => languages.matching(range),
+        };
+        let Some(language) = found else {
+            return self.err_with(None, "there is no language {0}", &[&range]);
+        };
+        self.language = Arc::clone(&language);
+        let text = language.fill("the language is {0} now", &[&language.name()]);
+        reply::ok(self.stream.output(), &format!("{} {text}", language.tag()));
+    }
+
+    /// The language of whoever has logged in, else the operator's.
+    fn preferred(&self) -> Arc<Language> {
+        let languages = &self.pop3.languages;
+        let directory = self.pop3.directory.snapshot();
+        let record = self.user.as_ref().and_then(|name| directory.account(name));
+        record
+            .and_then(|record| languages.matching(record.settings.get(LANGUAGE_SETTING)?))
+            .unwrap_or_else(|| languages.preferred())
     }
 
     /// RFC 2595 §4.
@@ -360,6 +374,11 @@ impl Session {
         };
         if self.stream.is_secure() {
             self.err(None, "TLS is on already");
+            return Ok(());
+        }
+        // RFC 6856 §2.1.
+        if self.utf8 {
+            self.err(None, "no STLS after UTF8");
             return Ok(());
         }
         self.ok("begin TLS");
@@ -378,16 +397,37 @@ impl Session {
         self.err(None, "no password without TLS: say STLS first");
     }
 
+    fn replies(&mut self) -> Replies<'_> {
+        Replies::new(&mut self.stream, &self.language)
+    }
+
     pub(super) fn ok(&mut self, text: &str) {
-        reply::ok(self.stream.output(), text);
+        self.replies().ok(text);
+    }
+
+    fn ok_with(&mut self, text: &str, values: &[&dyn fmt::Display]) {
+        self.replies().ok_with(text, values);
     }
 
     pub(super) fn err(&mut self, code: Option<ResponseCode>, text: &str) {
-        reply::err(self.stream.output(), code, text);
+        self.replies().err(code, text);
+    }
+
+    pub(super) fn err_with(
+        &mut self,
+        code: Option<ResponseCode>,
+        text: &str,
+        values: &[&dyn fmt::Display],
+    ) {
+        self.replies().err_with(code, text, values);
     }
 
     pub(super) fn bad(&mut self, text: &str) -> Result<(), Stop> {
         self.err(None, text);
+        self.count_bad()
+    }
+
+    fn count_bad(&mut self) -> Result<(), Stop> {
         self.bad_commands += 1;
         if self.bad_commands > self.stream.node().limits.bad_commands_max {
             return Err(Stop::Errors);
@@ -395,3 +435,6 @@ impl Session {
         Ok(())
     }
 }
+
+/// The account setting for the language of what is written to its owner.
+const LANGUAGE_SETTING: &str = "language";

@@ -3,14 +3,17 @@
 
 use crate::script::Bindings;
 use account::directory;
-use account::{Command, Hold, HoldSettings, MailboxRef, NewMessage, Source};
+use account::{
+    Collect, Command, DeviceProtocols, Hold, HoldSettings, MailboxRef, NewMessage, SeenAfterRetr,
+    Source, UndoWhich,
+};
 use bytes::Bytes;
 use proto::smtp::Address;
 use serve::accounts::{AccountName, NameRules};
 use serve::auth::{Addition, Auth, Cost};
 use serve::imap::Imap;
 use serve::lmtp::{FOLDERS_SETTING, Lmtp, Nul};
-use serve::pop3::Pop3;
+use serve::pop3::{Policy, Pop3, Settings};
 use serve::{Account, Accounts, Directory, Env, Limits, Node, Octets, Stream, Tls};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +44,7 @@ const FIRST_SERVER_MAX: u32 = 10;
 struct Server {
     node: Arc<Node>,
     directory: Directory,
+    policy: Arc<Policy>,
 }
 
 /// Servers over one store, and who has an account.
@@ -55,6 +59,9 @@ pub(crate) struct World {
     client_tls: rustls::ClientConfig,
     plaintext_login: bool,
     nul: Nul,
+    pop3: Settings,
+    /// Of accounts that are made.
+    hold: HoldSettings,
     marked: Duration,
     /// What was put by `mail` last.
     last_blob: Option<BlobId>,
@@ -83,6 +90,11 @@ impl World {
             client_tls,
             plaintext_login: true,
             nul: Nul::Replace,
+            pop3: Settings::default(),
+            hold: HoldSettings {
+                hold: Hold::Remove,
+                ..HoldSettings::default()
+            },
             marked: env.monotonic(),
             last_blob: None,
             env,
@@ -107,7 +119,12 @@ impl World {
             let directory = Directory::open(accounts, auth, rules)
                 .await
                 .expect("a directory");
-            self.servers[index] = Some(Server { node, directory });
+            let policy = Arc::new(Policy::new(self.pop3.clone()));
+            self.servers[index] = Some(Server {
+                node,
+                directory,
+                policy,
+            });
         }
         self.servers[index].as_ref().expect("a server")
     }
@@ -179,6 +196,39 @@ impl World {
                     replaces: None,
                 };
                 self.directory(command).await
+            }
+            ("hold", [hold, options @ ..]) => {
+                self.hold = holding(hold, options)?;
+                Ok(())
+            }
+            ("device", [account, name, password, options @ ..]) => {
+                let may_not_delete = options.contains(&"may-not-delete");
+                self.device(account, name, password, may_not_delete).await
+            }
+            ("undo", [account]) => {
+                let undo = Command::Undo {
+                    which: UndoWhich::default(),
+                    keep_collected: false,
+                };
+                let undone = self.find(account).await?.execute(undo).await;
+                undone.map(drop).map_err(|error| format!("{error:?}"))
+            }
+            ("setting", [account, key, value]) => {
+                let command = directory::Command::Set {
+                    name: format!("{account}@example.org"),
+                    key: (*key).to_owned(),
+                    value: Some((*value).to_owned()),
+                };
+                self.directory(command).await
+            }
+            ("exclusive", [answer]) => {
+                self.pop3.exclusive = *answer == "yes";
+                Ok(())
+            }
+            ("login-delay", [seconds]) => {
+                let seconds = seconds.parse().map_err(|_| "no number")?;
+                self.pop3.login_delay = Duration::from_secs(seconds);
+                Ok(())
             }
             ("message-octets-max", [count]) => {
                 self.limits.message_octets_max = count.parse().map_err(|_| "no number")?;
@@ -260,10 +310,10 @@ impl World {
         let (tls, plaintext_login) = (self.tls.clone(), self.plaintext_login);
         let server = self.server(number > FIRST_SERVER_MAX).await;
         Pop3 {
-            hostname: Arc::from(HOSTNAME),
-            directory: server.directory.clone(),
             tls: Some(tls),
             plaintext_login,
+            policy: server.policy.clone(),
+            ..Pop3::new(HOSTNAME, server.directory.clone())
         }
     }
 
@@ -313,22 +363,63 @@ impl World {
         self.client_tls.clone()
     }
 
-    /// Makes an account whose hold is `remove`. Options: `quota OCTETS`, `folders`.
+    /// Declares a device that has a password of its own.
+    async fn device(
+        &mut self,
+        account: &str,
+        name: &str,
+        password: &str,
+        may_not_delete: bool,
+    ) -> Result<(), String> {
+        let command = Command::DeclareDevice {
+            name: name.to_owned(),
+            protocols: DeviceProtocols {
+                pop3: true,
+                imap: true,
+            },
+            expires: None,
+            may_not_delete,
+        };
+        let declared = self.find(account).await?.execute(command).await;
+        let account::Outcome::DeviceDeclared { device } =
+            declared.map_err(|error| format!("{error:?}"))?
+        else {
+            return Err("no device".to_owned());
+        };
+        let command = directory::Command::SetDevice {
+            name: format!("{account}@example.org"),
+            credential: directory::DeviceCredential {
+                device,
+                name: name.to_owned(),
+                verifiers: vec![format!("{{PLAIN}}{password}")],
+                expires: None,
+            },
+        };
+        self.directory(command).await
+    }
+
+    /// Makes an account whose hold is `remove` where no other was said. Options:
+    /// `quota OCTETS`, `folders`.
     pub(crate) async fn account(
         &mut self,
         name: &str,
         password: &str,
         options: &[&str],
     ) -> Result<(), String> {
+        let hold = self.hold;
+        let command = directory::Command::SetDomain {
+            name: "example.org".to_owned(),
+            domain: directory::Domain {
+                hold: Some(hold),
+                ..directory::Domain::default()
+            },
+        };
+        self.directory(command).await?;
         let server = self.server(false).await;
         let mut limits = account::Limits::default();
         if let Some(at) = options.iter().position(|option| *option == "quota") {
             limits.octets = Some(options[at + 1].parse().map_err(|_| "no quota")?);
         }
-        let hold = HoldSettings {
-            hold: Hold::Remove,
-            ..HoldSettings::default()
-        };
         let name = AccountName::new(name, server.directory.rules());
         let name = name.map_err(|error| error.to_string())?;
         let addition = Addition {
@@ -337,9 +428,7 @@ impl World {
             limits: Some(limits),
         };
         let made = server.directory.add(addition).await;
-        let made = made.map_err(|error| error.to_string())?;
-        let set = made.execute(Command::SetHold(hold)).await;
-        set.map_err(|error| format!("{error:?}"))?;
+        made.map_err(|error| error.to_string())?;
         if options.contains(&"folders") {
             let command = directory::Command::Set {
                 name: name.to_string(),
@@ -398,6 +487,29 @@ impl World {
         let mailbox = state.mailbox_named(&mailbox_name(mailbox)?);
         Ok(mailbox.ok_or("no such mailbox")?.counts.messages)
     }
+}
+
+/// `remove`, `forever` or seconds; then `retr`, `seen`, `give-way`.
+fn holding(hold: &str, options: &[&str]) -> Result<HoldSettings, String> {
+    Ok(HoldSettings {
+        hold: match hold {
+            "remove" => Hold::Remove,
+            "forever" => Hold::Forever,
+            seconds => Hold::Span(seconds.parse().map_err(|_| "no span")?),
+        },
+        collect: if options.contains(&"retr") {
+            Collect::Retr
+        } else {
+            Collect::Dele
+        },
+        seen_after_retr: if options.contains(&"seen") {
+            SeenAfterRetr::Quit
+        } else {
+            SeenAfterRetr::Never
+        },
+        give_way: options.contains(&"give-way"),
+        ..HoldSettings::default()
+    })
 }
 
 fn mailbox_name(name: &str) -> Result<MailboxName, String> {
