@@ -3,7 +3,7 @@
 use crate::error::{Failure, Outcome, While as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use std::io::{BufRead as _, IsTerminal as _, Write as _, stderr, stdin, stdout};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _, stderr, stdin, stdout};
 use std::time::Duration;
 
 /// A progress bar on standard error; nothing where that is no terminal.
@@ -79,10 +79,20 @@ pub fn show<T: Serialize>(json: bool, value: &T, text: impl FnOnce(&T) -> String
     } else {
         text(value)
     };
+    print(&text)
+}
+
+/// Writes to standard output. Whoever read it may have seen enough and gone, as
+/// `head` does: that is no error.
+///
+/// # Errors
+/// If it cannot be written to for another reason.
+pub fn print(text: &str) -> Outcome {
     let mut out = stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .when("standard output")
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done.when("standard output"),
+    }
 }
 
 /// Columns, each as wide as its widest cell; the last column is not padded.

@@ -237,6 +237,11 @@ fn limits(config: &Config) -> Outcome<Limits> {
         before_login: set.login_timeout.0,
         imap_idle: set.imap_timeout.0,
         pop3_idle: set.pop3_timeout.0,
+        lmtp_idle: set.lmtp_timeout.0,
+        handshake: set.handshake_timeout.0,
+        write_stall: set.stall_timeout.0,
+        octets_wait: set.memory_timeout.0,
+        append_stall: set.append_timeout.0,
         shutdown: set.shutdown.0,
         ..Limits::default()
     })

@@ -30,7 +30,7 @@ pub fn serve(common: &Common) -> Outcome {
 /// What root may do and the server may not: sockets, the key, the directory.
 fn prepare(place: Place) -> Outcome<Prepared> {
     let config = &place.config;
-    let sockets = open(config)?;
+    let sockets = open(&place)?;
     let certificates = config.tls.as_ref().map(Certificates::load).transpose()?;
     let servant = Servant::find(config.user.as_deref(), config.group.as_deref())?;
     make_data_directory(&place.data, servant.as_ref())?;
@@ -49,11 +49,24 @@ fn prepare(place: Place) -> Outcome<Prepared> {
     })
 }
 
-fn open(config: &Config) -> Outcome<Vec<Bound>> {
+fn open(place: &Place) -> Outcome<Vec<Bound>> {
     let mut inherited = Inherited::from_environment().when("sockets from systemd")?;
     let mut sockets = Vec::new();
-    for listen in &config.listen {
-        sockets.extend(bind(listen, &mut inherited)?);
+    for (at, listen) in place.config.listen.iter().enumerate() {
+        let bound = bind(listen, &mut inherited).map_err(|error| {
+            let line = place
+                .file
+                .as_ref()
+                .map(|file| Config::address_place(file, at));
+            let line = line.map(|line| line + ": ").unwrap_or_default();
+            let right = if error.taken {
+                "; stop it, or write another address"
+            } else {
+                ""
+            };
+            Failure::new(format!("{line}{error}{right}"))
+        })?;
+        sockets.extend(bound);
     }
     if let Some(left) = inherited.left().next() {
         return Err(Failure::new(format!(

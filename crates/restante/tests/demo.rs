@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Demo, bad, connect, connect_tls, run};
+use common::{Demo, bad, command, connect, connect_tls, run};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
@@ -131,6 +131,37 @@ fn a_demo_started_again_keeps_its_mail_and_password() {
         imap.ask("2 SELECT INBOX", "2 OK ")
             .contains(&"* 6 EXISTS".to_owned())
     );
+}
+
+/// `restante demo | head -3` must not end the server.
+#[test]
+fn nobody_need_read_what_the_demo_prints() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let mut args = vec!["demo", "--data", data];
+    let ports = ["--imap", "--imaps", "--pop3", "--pop3s", "--lmtp"];
+    args.extend(ports.iter().flat_map(|port| [*port, "0"]));
+    let mut child = command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    // The control socket answers once the table was to be printed.
+    let mut answer = None;
+    for _ in 0..300 {
+        let output = run(&["account", "show", "demo", "--data", data, "--json"]);
+        if output.status.success() && directory.path().join("control").exists() {
+            answer = serde_json::from_slice::<serde_json::Value>(&output.stdout).ok();
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(answer.unwrap()["name"], "demo@localhost");
+    let ended = child.try_wait().unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::INT,
+    )
+    .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(ended, None);
 }
 
 #[test]

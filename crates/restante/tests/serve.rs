@@ -7,11 +7,11 @@ mod common;
 use common::{Line, bad, command, connect, connect_tls, good, run, run_with};
 use rustix::process::Signal;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -244,6 +244,140 @@ fn sockets_of_systemd_are_taken() {
     assert_eq!(server.end().0, Some(0));
 }
 
+/// sd_notify(3): what systemd is told, and when.
+#[test]
+fn systemd_is_told_what_the_server_does() {
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path());
+    let told = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&told).unwrap();
+    socket.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let next = || {
+        let mut octets = [0; 4_096];
+        let count = socket.recv(&mut octets).unwrap();
+        String::from_utf8_lossy(&octets[..count]).into_owned()
+    };
+    let config = config(directory.path(), &listener("imap", "127.0.0.1:0"));
+    let mut command = command(&["serve", "--config", &config]);
+    let mut server = Server::start(command.env("NOTIFY_SOCKET", &told));
+    assert!(next().contains("READY=1"));
+    // Ready means that it answers.
+    let port = server.port("imap");
+    connect(port).until("* OK ");
+    server.signal(Signal::HUP);
+    let said = next();
+    assert!(
+        said.contains("RELOADING=1") && said.contains("MONOTONIC_USEC="),
+        "{said}"
+    );
+    assert!(next().contains("READY=1"));
+    server.signal(Signal::TERM);
+    assert!(next().contains("STOPPING=1"));
+    assert_eq!(server.end().0, Some(0));
+}
+
+/// Delivers a message and gives the answer to it.
+fn deliver(port: u16) -> String {
+    let mut lmtp = connect(port);
+    lmtp.until("220 ");
+    lmtp.ask("LHLO test", "250 ");
+    lmtp.ask("MAIL FROM:<>", "250 ");
+    lmtp.ask("RCPT TO:<anna@example.org>", "250 ");
+    lmtp.ask("DATA", "354 ");
+    lmtp.ask("Subject: one\r\n\r\nx\r\n.", "").concat()
+}
+
+/// A write that fails keeps nothing and harms nothing: later ones may succeed.
+#[test]
+fn what_cannot_be_written_is_not_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path());
+    let config = config(directory.path(), &listener("lmtp", "127.0.0.1:0"));
+    // Files that would grow beyond a limit give errors, not a signal.
+    let script = format!(
+        "trap '' XFSZ; exec '{}' serve --config '{config}'",
+        env!("CARGO_BIN_EXE_restante")
+    );
+    let mut server = Server::start(
+        Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::null()),
+    );
+    let port = server.port("lmtp");
+    good(&run(&["account", "add", "anna", "--config", &config]));
+    let pid = rustix::process::Pid::from_child(&server.child);
+    let limit = |current| {
+        let limit = rustix::process::Rlimit {
+            current,
+            maximum: None,
+        };
+        let size = rustix::process::Resource::Fsize;
+        rustix::process::prlimit(Some(pid), size, limit).unwrap();
+    };
+    limit(Some(1));
+    assert!(deliver(port).starts_with("451 4."));
+    limit(None);
+    assert!(deliver(port).starts_with("250 "));
+    assert_eq!(server.end().0, Some(0));
+}
+
+/// Says EIO to every fdatasync and fsync once the file that it is told of is there.
+const FAILING_SYNCS: &str = r#"
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+static int fails(void) { return access(getenv("SYNCS_FAIL"), F_OK) == 0; }
+int fdatasync(int fd) {
+    if (fails()) { errno = EIO; return -1; }
+    return syscall(SYS_fdatasync, fd);
+}
+int fsync(int fd) {
+    if (fails()) { errno = EIO; return -1; }
+    return syscall(SYS_fsync, fd);
+}
+"#;
+
+/// After a failed sync nothing is trusted: the server ends, and says so by its
+/// exit code. Needs a C compiler for the disk that fails.
+#[test]
+fn a_sync_that_fails_ends_the_server_with_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path());
+    let (source, library) = (directory.path().join("f.c"), directory.path().join("f.so"));
+    fs::write(&source, FAILING_SYNCS).unwrap();
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status();
+    if !compiled.is_ok_and(|status| status.success()) {
+        eprintln!("there is no C compiler here: no disk that fails");
+        return;
+    }
+    let config = config(directory.path(), &listener("lmtp", "127.0.0.1:0"));
+    let fail = directory.path().join("fail");
+    let mut command = command(&["serve", "--config", &config]);
+    command.env("LD_PRELOAD", &library).env("SYNCS_FAIL", &fail);
+    let mut server = Server::start(&mut command);
+    let port = server.port("lmtp");
+    good(&run(&["account", "add", "anna", "--config", &config]));
+    assert!(deliver(port).starts_with("250 "));
+    fs::write(&fail, "").unwrap();
+    assert!(deliver(port).starts_with("451 4."));
+    server.says("the store has failed");
+    // Read to its end before it is waited for, so that the pipe never fills.
+    let mut rest = String::new();
+    server.log.read_to_string(&mut rest).unwrap();
+    assert_eq!(server.child.wait().unwrap().code(), Some(1), "{rest}");
+    assert!(rest.contains("started again, it recovers"), "{rest}");
+
+    fs::remove_file(&fail).unwrap();
+    let mut again = Server::start(&mut common::command(&["serve", "--config", &config]));
+    let port = again.port("lmtp");
+    assert!(deliver(port).starts_with("250 "));
+    assert_eq!(again.end().0, Some(0));
+}
+
 #[test]
 fn what_is_in_the_way_is_said() {
     let directory = tempfile::tempdir().unwrap();
@@ -252,10 +386,9 @@ fn what_is_in_the_way_is_said() {
     let address = taken.local_addr().unwrap().to_string();
     let file = config(directory.path(), &listener("imap", &address));
     let said = bad(&run(&["serve", "--config", &file]));
-    assert!(
-        said.contains(&format!("cannot listen on {address} for imap")),
-        "{said}"
-    );
+    let expected = format!("{file}:6: cannot listen on {address} for imap: another program");
+    assert!(said.contains(&expected), "{said}");
+    assert!(said.contains("write another address"), "{said}");
 
     fs::remove_file(directory.path().join("cert.pem")).unwrap();
     let file = config(directory.path(), &listener("imap", "127.0.0.1:0"));

@@ -7,7 +7,7 @@ pub mod store;
 
 use crate::cli::{Cli, Command, Common, ConfigCommand};
 use crate::config::{self, Config};
-use crate::console::show;
+use crate::console::{self, show};
 use crate::control::client::Client;
 use crate::control::server;
 use crate::error::{Failure, Outcome, While as _};
@@ -49,10 +49,7 @@ pub fn run(cli: Cli) -> Outcome {
 
 fn configuration(command: ConfigCommand, common: &Common) -> Outcome {
     match command {
-        ConfigCommand::Example => {
-            print!("{}", config::example());
-            Ok(())
-        }
+        ConfigCommand::Example => console::print(&config::example()),
         ConfigCommand::Check { file } => {
             let file = file.or_else(|| common.config.clone());
             let file: PathBuf = file.ok_or_else(|| Failure::new("which file? Name one"))?;

@@ -252,6 +252,15 @@ impl Reader<'_> {
     }
 }
 
+/// The line on which the address of a listener stands, counted from zero, where the
+/// file is still as it was read.
+pub(super) fn address_line(text: &str, listener: usize) -> Option<usize> {
+    let root = DeTable::parse(text).ok()?;
+    let entry = listeners(root.get_ref()).nth(listener)?;
+    let address = entry.get_ref().as_table()?.get("address")?;
+    Some(line_of(text, address.span().start))
+}
+
 /// The entries of `[[listen]]`.
 fn listeners<'a, 'i>(root: &'a DeTable<'i>) -> impl Iterator<Item = &'a Spanned<DeValue<'i>>> {
     let array = root

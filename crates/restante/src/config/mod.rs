@@ -174,6 +174,25 @@ table! {
         /// minutes at least.
         Default pop3_timeout "pop3-timeout": Span = Span::seconds(600), r#""10m""#;
 
+        /// How long an LMTP client may send nothing. RFC 5321 §4.5.3.2.7 asks for 5
+        /// minutes at least.
+        Default lmtp_timeout "lmtp-timeout": Span = Span::seconds(300), r#""5m""#;
+
+        /// How long a TLS handshake may take.
+        Default handshake_timeout "handshake-timeout": Span = Span::seconds(60), r#""1m""#;
+
+        /// How long a client may take not one octet of what is sent to it; then
+        /// it is cut off. However slow it is, it is not while any octet moves.
+        Default stall_timeout "stall-timeout": Span = Span::seconds(300), r#""5m""#;
+
+        /// How long a session waits for `memory`; then it is told that the server
+        /// has too much to do, and closed.
+        Default memory_timeout "memory-timeout": Span = Span::seconds(300), r#""5m""#;
+
+        /// How long an APPEND of which nothing comes keeps its room in `memory` while
+        /// others wait for it.
+        Default append_timeout "append-timeout": Span = Span::seconds(30), r#""30s""#;
+
         /// How long running commands may take to end when the server stops.
         Default shutdown "shutdown": Span = Span::seconds(10), r#""10s""#;
     }
@@ -205,6 +224,16 @@ impl Config {
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
         check::parse(path, &text)
+    }
+
+    /// `file:line` of the address of a listener, counted from zero; without the
+    /// line where the file has changed since.
+    pub fn address_place(path: &Path, listener: usize) -> String {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        match check::address_line(&text, listener) {
+            Some(line) => format!("{}:{line}", path.display()),
+            None => path.display().to_string(),
+        }
     }
 
     /// The name to greet with.

@@ -83,10 +83,7 @@ pub fn demo(options: &Demo, common: &Common) -> Outcome {
             password: password.as_deref(),
             ports: &ports,
         };
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{settings}")
-            .and_then(|()| out.flush())
-            .when("standard output")?;
+        crate::console::print(&format!("{settings}\n"))?;
         log::set_level(LogLevel::Info);
         Ok(())
     }))
