@@ -97,18 +97,19 @@ pub fn print(text: &str) -> Outcome {
 
 /// Columns, each as wide as its widest cell; the last column is not padded.
 pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |at: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(at))
-            .map(|cell| cell.chars().count())
-            .max()
-    };
+    // Once for all rows: there may be very many.
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();
-        for (at, cell) in row.iter().enumerate() {
+        for (width, cell) in widths.iter().zip(row) {
             line.push_str(cell);
-            let padding = width(at).unwrap_or(0).saturating_sub(cell.chars().count()) + 2;
+            let padding = width.saturating_sub(cell.chars().count()) + 2;
             line.extend(std::iter::repeat_n(' ', padding));
         }
         out.push_str(line.trim_end());

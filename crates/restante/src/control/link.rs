@@ -9,8 +9,9 @@ use tokio::io::{
     BufWriter,
 };
 
-/// The longest line.
-const LINE_OCTETS_MAX: u64 = 4 << 20;
+/// The longest line: a list of two million accounts. Only the operator can write to
+/// the socket.
+const LINE_OCTETS_MAX: u64 = 512 << 20;
 
 /// What comes in.
 pub struct Incoming(BufReader<Box<dyn AsyncRead + Send + Sync + Unpin>>);
@@ -102,5 +103,26 @@ impl Outgoing {
     /// If the other side has gone.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.0.flush().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_list_of_many_accounts_fits_on_a_line() {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let names: Vec<String> = (0..200_000)
+            .map(|n| format!("user{n}@example.org"))
+            .collect();
+        let (_, mut outgoing) = link(ours);
+        let (mut incoming, _) = link(theirs);
+        let sends = async {
+            outgoing.line(&names).await.unwrap();
+            outgoing.flush().await.unwrap();
+        };
+        let (got, ()) = tokio::join!(incoming.line::<Vec<String>>(), sends);
+        assert_eq!(got.unwrap(), Some(names.clone()));
     }
 }
