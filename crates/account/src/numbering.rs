@@ -125,6 +125,18 @@ impl Numbering {
         Some(run.before + (uid - run.first) + 1)
     }
 
+    pub(crate) fn numbers_of(&self, uids: &UidSet) -> UidSet {
+        let mut numbers = UidSet::new();
+        let number = |uid| self.number(uid).and_then(Uid::new);
+        // A run of identifiers that are all numbered is a run of numbers.
+        for (first, last) in self.intersection(uids).runs() {
+            if let (Some(first), Some(last)) = (number(first), number(last)) {
+                numbers.insert_range(first, last);
+            }
+        }
+        numbers
+    }
+
     pub(crate) fn has_any(&self, uids: &UidSet) -> bool {
         uids.runs().any(|(first, last)| {
             let at = self.runs.partition_point(|run| run.last < first.value());
@@ -189,7 +201,13 @@ mod tests {
                 .filter_map(|&number| list.get(number as usize - 1))
                 .filter_map(|&uid| Uid::new(uid))
                 .collect();
-            prop_assert_eq!(numbering.uids_of(&set(&asked)), expected);
+            prop_assert_eq!(numbering.uids_of(&set(&asked)), expected.clone());
+            let back: UidSet = asked
+                .iter()
+                .filter(|&&number| number as usize <= list.len())
+                .filter_map(|&number| Uid::new(number))
+                .collect();
+            prop_assert_eq!(numbering.numbers_of(&expected), back);
             prop_assert_eq!(
                 numbering.has_any(&set(&asked)),
                 asked.iter().any(|uid| list.contains(uid))

@@ -214,6 +214,12 @@ impl View {
         self.numbering.uids_of(numbers)
     }
 
+    /// The message numbers of unique identifiers; those that the session has not
+    /// been told of are left out.
+    pub fn numbers_of(&self, uids: &UidSet) -> UidSet {
+        self.numbering.numbers_of(uids)
+    }
+
     /// The session knows the flags that these rows have since just this change:
     /// its own STORE has answered them, or was `.SILENT`.
     pub fn know(&mut self, number: ModSeq, uids: UidSet) {

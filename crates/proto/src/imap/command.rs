@@ -2,7 +2,8 @@
 
 use std::fmt;
 use terms::{
-    FetchItem, MailboxName, MailboxNameError, SearchKey, SequenceSet, StatusItem, StoreOp,
+    FetchItem, MailboxName, MailboxNameError, ModSeq, SearchKey, SequenceSet, StatusItem, StoreOp,
+    UidSet, UidValidity,
 };
 
 /// What a client puts before a command and finds again before its answer.
@@ -96,6 +97,8 @@ pub enum CommandBody {
         set: SequenceSet,
         /// What of them, in the order asked, each once.
         items: Vec<FetchItem>,
+        /// Which of those that `set` means.
+        modifiers: FetchModifiers,
     },
     /// ID; `None` for NIL. RFC 2971 §3.1.
     Id(Option<Vec<(String, Option<String>)>>),
@@ -157,6 +160,8 @@ pub enum CommandBody {
         mailbox: Mailbox,
         /// EXAMINE.
         read_only: bool,
+        /// What stands in parentheses after the name.
+        parameters: SelectParameters,
     },
     /// STARTTLS
     StartTls,
@@ -177,6 +182,8 @@ pub enum CommandBody {
         op: StoreOp,
         /// `.SILENT`
         silent: bool,
+        /// UNCHANGEDSINCE. RFC 7162 §3.1.3.
+        unchanged_since: Option<ModSeq>,
     },
     /// SUBSCRIBE
     Subscribe(Mailbox),
@@ -238,6 +245,40 @@ impl fmt::Debug for CommandBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// RFC 4466 §2.4: fetch-modifiers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FetchModifiers {
+    /// CHANGEDSINCE: only messages that have changed after it. MODSEQ is among
+    /// the items then. RFC 7162 §3.1.4.1.
+    pub changed_since: Option<ModSeq>,
+    /// VANISHED: those that were expunged after it are told too; of UID FETCH
+    /// with CHANGEDSINCE alone. RFC 7162 §3.2.6.
+    pub vanished: bool,
+}
+
+/// RFC 4466 §2.1: select-params.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelectParameters {
+    /// CONDSTORE. RFC 7162 §3.1.8.
+    pub condstore: bool,
+    /// QRESYNC.
+    pub qresync: Option<QResync>,
+}
+
+/// What a client knows of a mailbox that it comes back to. RFC 7162 §3.2.5.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QResync {
+    /// The validity of all that follows.
+    pub uid_validity: UidValidity,
+    /// It knows all up to this change.
+    pub modseq: ModSeq,
+    /// The messages that it asks about; `None` for all.
+    pub known_uids: Option<UidSet>,
+    /// Message numbers and the identifiers that it knows for them, as many of
+    /// each, in the same order. RFC 7162 §3.2.5.2.
+    pub matches: Option<(UidSet, UidSet)>,
 }
 
 /// What SEARCH looks for. RFC 3501 §6.4.4.

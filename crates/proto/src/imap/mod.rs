@@ -19,7 +19,10 @@ mod url;
 mod utf7;
 
 pub use append::{AppendHead, AppendLiteral, AppendPart, AppendStep, Replaces};
-pub use command::{Command, CommandBody, IllegalName, Mailbox, SearchProgram, SyntaxError, Tag};
+pub use command::{
+    Command, CommandBody, FetchModifiers, IllegalName, Mailbox, QResync, SearchProgram,
+    SelectParameters, SyntaxError, Tag,
+};
 pub use date::{parse_date_time, write_date_time};
 pub use limits::Limits;
 pub use reader::{CommandReader, Event};

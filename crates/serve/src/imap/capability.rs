@@ -1,7 +1,7 @@
 //! What the server announces.
 
 /// In every state. docs/RFCS.md lists each.
-const ALWAYS: [&str; 16] = [
+const ALWAYS: &[&str] = &[
     "IMAP4rev1",
     "LITERAL+",
     "SASL-IR",
@@ -18,6 +18,8 @@ const ALWAYS: [&str; 16] = [
     "CATENATE",
     "URL-PARTIAL",
     "REPLACE",
+    "CONDSTORE",
+    "QRESYNC",
 ];
 
 /// What is announced to a session. RFC 3501 §6.1.1.

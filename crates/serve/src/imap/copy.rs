@@ -66,7 +66,13 @@ impl User {
                 emit(stream, |out| {
                     response::status(out, "*", Status::Ok, Some(&code), "moved")
                 });
-                Ok(Reply::ok("moved"))
+                let reply = Reply::ok("moved");
+                // As EXPUNGE does: RFC 7162 §3.2.7.
+                Ok(if self.enabled.qresync {
+                    reply.with_modseq()
+                } else {
+                    reply
+                })
             }
             Ok(None) => Ok(Reply::ok("there was nothing to move")),
             Err(reply) => Ok(reply),

@@ -19,18 +19,20 @@ impl User {
         let last = selected.view.last_uid().map(Uid::value);
         let only = set.map(|set| set.resolve(last));
         match self.expunge_deleted(selected.mailbox(), only).await {
-            Ok(()) => Ok(Reply::ok("expunged")),
+            // RFC 7162 §3.2.7, §3.2.9.
+            Ok(true) if self.enabled.qresync => Ok(Reply::ok("expunged").with_modseq()),
+            Ok(_) => Ok(Reply::ok("expunged")),
             Err(reply) => Ok(reply),
         }
     }
 
     /// Takes out what has \Deleted, of `only` or of all, 10,000 messages in a
-    /// change.
+    /// change; says whether there was anything.
     pub(super) async fn expunge_deleted(
         &self,
         mailbox: MailboxId,
         only: Option<UidSet>,
-    ) -> Result<(), Reply> {
+    ) -> Result<bool, Reply> {
         let state = self.account.with_table(mailbox).await?;
         if state.mailbox(mailbox).is_none() {
             return Err(Reply::gone());
@@ -56,6 +58,6 @@ impl User {
             };
             self.account.execute(command).await?;
         }
-        Ok(())
+        Ok(!deleted.is_empty())
     }
 }

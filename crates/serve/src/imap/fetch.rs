@@ -1,19 +1,22 @@
 //! FETCH and UID FETCH.
 
-use super::Imap;
+use super::enabled::Enabled;
 use super::reply::{Reply, Tell};
-use super::selected::Selected;
+use super::selected::{Selected, Shown};
 use super::session::emit;
 use super::store::parts;
 use super::user::{Done, User};
-use crate::accounts::{Account, Unavailable};
+use super::{Imap, resync};
+use crate::accounts::{Account, ExecuteError, Unavailable};
 use crate::query::{Fetch, Message};
 use crate::stream::{Stream, StreamError};
 use account::{Command, Outcome, Part, Refusal, Row, State, Table};
-use proto::imap::response::Code;
+use proto::imap::FetchModifiers;
+use proto::imap::response::{self, Code};
 use std::sync::Arc;
 use terms::{
-    FetchItem, Flag, FlagSet, Keyword, SequenceSet, StoreMode, StoreOp, SystemFlag, Uid, UidSet,
+    FetchItem, Flag, FlagSet, Keyword, ModSeq, SequenceSet, StoreMode, StoreOp, SystemFlag, Uid,
+    UidSet,
 };
 
 /// Messages that an implied \Seen covers in one change.
@@ -29,7 +32,16 @@ impl User {
         uid: bool,
         set: &SequenceSet,
         items: &[FetchItem],
+        modifiers: &FetchModifiers,
     ) -> Done {
+        if modifiers.vanished && !self.enabled.qresync {
+            // RFC 7162 §3.2.6
+            return Ok(Reply::bad("VANISHED takes ENABLE QRESYNC"));
+        }
+        if items.contains(&FetchItem::ModSeq) {
+            self.enable_condstore(stream);
+        }
+        let enabled = self.enabled;
         let Some(selected) = &mut self.selected else {
             return Ok(Self::nothing_selected());
         };
@@ -38,15 +50,57 @@ impl User {
             Err(reply) => return Ok(reply),
         };
         let tell = if uid { Tell::All } else { Tell::ButExpunges };
+        if enabled.condstore {
+            // What stands before the rows that are shown is told before them.
+            selected.tell(stream, &self.account, tell, enabled).await?;
+        }
         let snapshot = match Snapshot::take(&self.account, selected, &uids, !uid).await {
             Ok(snapshot) => snapshot,
             Err(unavailable) => return Ok(Reply::from(unavailable).telling(tell)),
         };
-        let uids = if uid {
+        let mut uids = if uid {
             uids.difference(&snapshot.hidden())
         } else {
             uids
         };
+        if let Some(since) = modifiers.changed_since {
+            if modifiers.vanished {
+                let earlier = snapshot.vanished(selected, since, set);
+                emit(stream, |out| response::vanished(out, true, &earlier));
+            }
+            uids = snapshot.changed_since(selected, since, &uids);
+        }
+        let work = Work {
+            imap,
+            items,
+            uid,
+            tell,
+            enabled,
+        };
+        work.run(stream, &self.account, selected, &snapshot, &uids)
+            .await
+    }
+}
+
+/// A FETCH whose messages are known.
+struct Work<'a> {
+    imap: &'a Imap,
+    items: &'a [FetchItem],
+    uid: bool,
+    tell: Tell,
+    enabled: Enabled,
+}
+
+impl Work<'_> {
+    async fn run(
+        &self,
+        stream: &mut Stream,
+        account: &Account,
+        selected: &mut Selected,
+        snapshot: &Snapshot,
+        uids: &UidSet,
+    ) -> Done {
+        let (items, tell) = (self.items, self.tell);
         if let Some(record) = snapshot.state.mailbox(selected.mailbox())
             && items.contains(&FetchItem::Flags)
         {
@@ -55,10 +109,10 @@ impl User {
         let sets_seen = Fetch::sets_seen(items) && selected.locked().is_none();
         let at_once = if sets_seen { SEEN_MESSAGES } else { usize::MAX };
         let (mut readable, mut decodable) = (true, true);
-        for part in parts(&uids, at_once) {
+        for part in parts(uids, at_once) {
             let fetched = {
                 let fetch = Fetch {
-                    store: &**imap.directory.store(),
+                    store: &**self.imap.directory.store(),
                     items,
                 };
                 let messages = snapshot.messages(selected, &part);
@@ -69,7 +123,7 @@ impl User {
             if sets_seen {
                 let seen = part.difference(&fetched.unreadable);
                 let unseen = snapshot.unseen(&seen);
-                if let Err(reply) = set_seen(stream, &self.account, selected, unseen, uid).await? {
+                if let Err(reply) = self.set_seen(stream, account, selected, unseen).await? {
                     return Ok(reply.telling(tell));
                 }
             }
@@ -83,6 +137,54 @@ impl User {
             return Ok(Reply::no(Code::UnknownCte, text).telling(tell));
         }
         Ok(Reply::ok("fetched").telling(tell))
+    }
+
+    /// Sets \Seen and tells the flags.
+    async fn set_seen(
+        &self,
+        stream: &mut Stream,
+        account: &Account,
+        selected: &mut Selected,
+        uids: UidSet,
+    ) -> Result<Result<(), Reply>, StreamError> {
+        if uids.is_empty() {
+            return Ok(Ok(()));
+        }
+        let mailbox = selected.mailbox();
+        let command = Command::Store {
+            mailbox,
+            uids,
+            op: StoreOp {
+                mode: StoreMode::Add,
+                flags: FlagSet::from_iter([Flag::System(SystemFlag::Seen)]),
+            },
+            unchanged_since: None,
+        };
+        let (number, changed) = match account.execute(command).await {
+            Ok(Outcome::Stored {
+                number: Some(number),
+                changed,
+                ..
+            }) => (number, changed),
+            // Somebody else was faster, or deleted the mailbox.
+            Ok(_) | Err(ExecuteError::Refused(Refusal::NoSuchMailbox)) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error.into())),
+        };
+        if self.enabled.condstore {
+            // With all that stands before it, by ascending mod-sequence.
+            selected
+                .tell(stream, account, self.tell, self.enabled)
+                .await?;
+            return Ok(Ok(()));
+        }
+        let state = match account.with_table(mailbox).await {
+            Ok(state) => state,
+            Err(unavailable) => return Ok(Err(unavailable.into())),
+        };
+        let shown = Shown::of_news(self.enabled).with_uid(self.uid);
+        selected.write_rows(stream, &state, &changed, shown).await?;
+        selected.view.know(number, changed);
+        Ok(Ok(()))
     }
 }
 
@@ -130,6 +232,35 @@ impl Snapshot {
         }
     }
 
+    /// Those of `uids` that have changed after `since`, as the session sees them.
+    /// RFC 7162 §3.1.4.1. Costs by what has changed.
+    fn changed_since(&self, selected: &Selected, since: ModSeq, uids: &UidSet) -> UidSet {
+        match &self.table {
+            Some(table) => {
+                let changed = table.changed_since(since);
+                let seen = changed.filter(|row| selected.view.modseq_told(row.modseq) > since);
+                uids.intersection(&seen.map(|row| row.uid).collect())
+            }
+            None => UidSet::new(),
+        }
+    }
+
+    /// The highest mod-sequence of these messages, as the session sees them.
+    pub(super) fn highest_modseq(&self, selected: &Selected, uids: &UidSet) -> Option<ModSeq> {
+        let rows = self.table.as_ref()?.rows_in(uids);
+        rows.map(|row| selected.view.modseq_told(row.modseq)).max()
+    }
+
+    /// Those of `set` that were expunged after `since`, but for those that the
+    /// session still counts. RFC 7162 §3.2.6. `*` stands for the last that was ever
+    /// given, or whoever asks for `1:*` would not hear of the last ones.
+    fn vanished(&self, selected: &Selected, since: ModSeq, set: &SequenceSet) -> UidSet {
+        let record = self.state.mailbox(selected.mailbox());
+        let given = record.and_then(resync::last_given);
+        let among = set.resolve(given.map(Uid::value));
+        resync::expunged_since(&self.state, selected, since, &among)
+    }
+
     /// The messages, ascending; ghosts too, unless they have gone for good.
     pub(super) fn messages<'a>(
         &'a self,
@@ -139,7 +270,10 @@ impl Snapshot {
         let message = move |row: Row<'a>, keywords: &'a [Keyword]| {
             Some(Message {
                 number: selected.view.number(row.uid)?,
-                row,
+                row: Row {
+                    modseq: selected.view.modseq_told(row.modseq),
+                    ..row
+                },
                 keywords,
                 is_recent: selected.view.recent().contains(row.uid),
             })
@@ -168,51 +302,4 @@ impl Snapshot {
             None => UidSet::new(),
         }
     }
-}
-
-/// Sets \Seen and tells the flags.
-async fn set_seen(
-    stream: &mut Stream,
-    account: &Account,
-    selected: &mut Selected,
-    uids: UidSet,
-    with_uid: bool,
-) -> Result<Result<(), Reply>, StreamError> {
-    if uids.is_empty() {
-        return Ok(Ok(()));
-    }
-    let mailbox = selected.mailbox();
-    let command = Command::Store {
-        mailbox,
-        uids,
-        op: StoreOp {
-            mode: StoreMode::Add,
-            flags: FlagSet::from_iter([Flag::System(SystemFlag::Seen)]),
-        },
-        unchanged_since: None,
-    };
-    let (number, changed) = match account.execute(command).await {
-        Ok(Outcome::Stored {
-            number: Some(number),
-            changed,
-            ..
-        }) => (number, changed),
-        // Somebody else was faster, or deleted the mailbox.
-        Ok(_) => return Ok(Ok(())),
-        Err(crate::accounts::ExecuteError::Refused(Refusal::NoSuchMailbox)) => return Ok(Ok(())),
-        Err(error) => return Ok(Err(error.into())),
-    };
-    let state = match account.with_table(mailbox).await {
-        Ok(state) => state,
-        Err(unavailable) => return Ok(Err(unavailable.into())),
-    };
-    let mut out = Vec::new();
-    if let (Some(record), Ok(table)) = (state.mailbox(mailbox), state.table(mailbox)) {
-        for row in table.rows_in(&changed) {
-            selected.write_flags(&mut out, record, &row, with_uid);
-        }
-        selected.view.know(number, changed);
-    }
-    stream.send(&out).await?;
-    Ok(Ok(()))
 }

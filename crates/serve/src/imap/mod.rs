@@ -14,6 +14,7 @@
 mod append;
 mod capability;
 mod copy;
+mod enabled;
 mod expunge;
 mod fetch;
 mod idle;
@@ -22,6 +23,7 @@ mod login;
 mod mailboxes;
 mod pattern;
 mod reply;
+mod resync;
 mod search;
 mod select;
 mod selected;

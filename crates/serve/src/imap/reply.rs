@@ -4,6 +4,7 @@ use crate::accounts::{ExecuteError, Unavailable};
 use account::Refusal;
 use proto::imap::response::{self, Code, Status};
 use std::borrow::Cow;
+use terms::ModSeq;
 
 /// What is said with a command's tag, and what may be told before it.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(super) struct Reply {
     text: Cow<'static, str>,
     /// What the session may be told of before.
     pub(super) tell: Tell,
+    /// It says how far the session has been told, where it says nothing else.
+    modseq: bool,
 }
 
 /// What a session may be told of at a command's end. RFC 3501 §7.4.1, RFC 9051
@@ -65,6 +68,21 @@ impl Reply {
             code,
             text: text.into(),
             tell: Tell::All,
+            modseq: false,
+        }
+    }
+
+    /// The same with HIGHESTMODSEQ, as it is when all has been told. RFC 7162
+    /// §3.2.7.
+    pub(super) fn with_modseq(mut self) -> Self {
+        self.modseq = true;
+        self
+    }
+
+    /// Fills in what [`Reply::with_modseq`] asks for.
+    pub(super) fn fill_in_modseq(&mut self, highest: impl FnOnce() -> Option<ModSeq>) {
+        if self.modseq && self.code.is_none() {
+            self.code = highest().map(Code::HighestModSeq);
         }
     }
 

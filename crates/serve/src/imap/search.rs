@@ -23,6 +23,11 @@ impl User {
         uid: bool,
         program: SearchProgram,
     ) -> Done {
+        if let SearchProgram::Keys(key) = &program
+            && has_modseq(key)
+        {
+            self.enable_condstore(stream);
+        }
         let Some(selected) = &self.selected else {
             return Ok(Self::nothing_selected());
         };
@@ -82,6 +87,11 @@ impl User {
                 out.clear();
             }
         }
+        if has_modseq(&key)
+            && let Some(modseq) = snapshot.highest_modseq(selected, &found.uids)
+        {
+            response::search_modseq(&mut out, modseq);
+        }
         out.extend_from_slice(b"\r\n");
         stream.send(&out).await?;
         if !found.unreadable.is_empty() {
@@ -94,14 +104,30 @@ impl User {
 
 /// The sets of message numbers among the criteria.
 fn numbers_in(key: &SearchKey) -> Vec<&SequenceSet> {
+    let leaves = leaves(key).into_iter();
+    leaves
+        .filter_map(|key| match key {
+            SearchKey::Sequence(set) => Some(set),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether MODSEQ is among the criteria.
+fn has_modseq(key: &SearchKey) -> bool {
+    let modseq = |key: &&SearchKey| matches!(key, SearchKey::ModSeq(_));
+    leaves(key).iter().any(modseq)
+}
+
+/// The criteria that are made of no others.
+fn leaves(key: &SearchKey) -> Vec<&SearchKey> {
     match key {
-        SearchKey::Sequence(set) => vec![set],
-        SearchKey::And(keys) => keys.iter().flat_map(numbers_in).collect(),
+        SearchKey::And(keys) => keys.iter().flat_map(leaves).collect(),
         SearchKey::Or(one, other) => [one, other]
             .into_iter()
-            .flat_map(|key| numbers_in(key))
+            .flat_map(|key| leaves(key))
             .collect(),
-        SearchKey::Not(key) => numbers_in(key),
-        _ => Vec::new(),
+        SearchKey::Not(key) => leaves(key),
+        key => vec![key],
     }
 }

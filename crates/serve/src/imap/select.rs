@@ -1,13 +1,14 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT.
 
 use super::reply::{Reply, Tell};
-use super::selected::{Selected, known_flags};
+use super::resync::resync;
+use super::selected::{Selected, Shown, known_flags};
 use super::session::emit;
 use super::user::{Done, User, existing};
 use crate::stream::Stream;
 use account::State;
-use proto::imap::Mailbox;
 use proto::imap::response::{self, Code, Status};
+use proto::imap::{Mailbox, SelectParameters};
 use terms::SystemFlag;
 
 impl User {
@@ -17,7 +18,12 @@ impl User {
         stream: &mut Stream,
         mailbox: Mailbox,
         read_only: bool,
+        parameters: SelectParameters,
     ) -> Done {
+        if parameters.qresync.is_some() && !self.enabled.qresync {
+            // RFC 7162 §3.2.5
+            return Ok(Reply::bad("QRESYNC takes ENABLE QRESYNC"));
+        }
         // Whatever comes of it, the mailbox selected before is so no longer.
         if self.selected.take().is_some() {
             let text = "the mailbox selected before is closed";
@@ -26,11 +32,17 @@ impl User {
                 response::status(out, "*", Status::Ok, Some(&Code::Closed), text);
             });
         }
+        // RFC 7162 §3.1.8
+        self.enabled.condstore |= parameters.condstore;
         match self.open(mailbox, read_only).await {
-            Ok((selected, state)) => {
+            Ok((mut selected, state)) => {
                 let mut out = Vec::new();
                 describe(&mut out, &selected, &state);
                 stream.send(&out).await?;
+                if let Some(known) = &parameters.qresync {
+                    let shown = Shown::of_news(self.enabled);
+                    resync(stream, &mut selected, &state, known, shown).await?;
+                }
                 self.selected = Some(Box::new(selected));
                 let (code, text) = if read_only {
                     (Code::ReadOnly, "selected read-only")
@@ -111,5 +123,11 @@ fn describe(out: &mut Vec<u8>, selected: &Selected, state: &State) {
     if let Some(uid_next) = mailbox.uid_next {
         ok(Code::UidNext(uid_next), "the next UID");
     }
+    // RFC 7162 §3.1.2.1: to all, for there are clients that look for it before they
+    // enable anything.
+    ok(
+        Code::HighestModSeq(selected.view.highest_modseq(state)),
+        "the highest so far",
+    );
     selected.write_permanent_flags(out, mailbox, flags);
 }

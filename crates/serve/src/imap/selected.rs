@@ -1,13 +1,14 @@
 //! The mailbox that a session has selected.
 
+use super::enabled::Enabled;
 use super::reply::{Reply, Tell};
 use super::session::emit;
 use crate::accounts::Account;
 use crate::stream::{Stream, StreamError};
-use account::{Mailbox, RecentMarks, Refusal, Row, State, Told, View};
+use account::{Mailbox, RecentMarks, Refusal, Row, State, Table, Told, View};
 use proto::imap::response::{self, Code, Status};
 use std::sync::Arc;
-use terms::{Flag, FlagSet, MailboxId, SequenceSet, SystemFlag, Uid, UidSet};
+use terms::{Flag, FlagSet, MailboxId, ModSeq, SequenceSet, SystemFlag, Uid, UidSet};
 
 /// A selected mailbox, as the session was told of it.
 pub(super) struct Selected {
@@ -86,34 +87,48 @@ impl Selected {
         stream: &mut Stream,
         account: &Account,
         tell: Tell,
+        enabled: Enabled,
     ) -> Result<(), StreamError> {
+        match self.advance(account, tell).await {
+            Some((state, told)) => self.write(stream, &state, told, enabled).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Moves on as far as the session may be told; `None` if there is nothing to
+    /// tell. What cannot be loaded now is told another time.
+    pub(super) async fn advance(
+        &mut self,
+        account: &Account,
+        tell: Tell,
+    ) -> Option<(Arc<State>, Told)> {
         let mut state = account.snapshot();
         loop {
             if !self.view.is_behind(&state) {
-                return Ok(());
+                return None;
             }
             let may_expunge = tell == Tell::All;
             let told = with_marks(account, self.read_only, |marks| {
                 self.view.advance(&state, may_expunge, Some(marks))
             });
             match told {
-                Ok(told) => return self.write(stream, &state, told).await,
+                Ok(told) => return Some((state, told)),
                 Err(Refusal::Needed(_)) => {}
-                Err(_) => return Ok(()),
+                Err(_) => return None,
             }
-            // What cannot be loaded now is told another time.
-            match account.with_table(self.mailbox()).await {
-                Ok(loaded) => state = loaded,
-                Err(_) => return Ok(()),
-            }
+            state = account.with_table(self.mailbox()).await.ok()?;
         }
     }
 
-    async fn write(
+    /// Writes what the session is to be told. Expunges go first and flags by
+    /// ascending mod-sequence: a client that loses the line takes the highest that
+    /// it saw as its own.
+    pub(super) async fn write(
         &mut self,
         stream: &mut Stream,
         state: &State,
         told: Told,
+        enabled: Enabled,
     ) -> Result<(), StreamError> {
         if told.gone {
             self.gone = true;
@@ -124,8 +139,13 @@ impl Selected {
             return Ok(());
         }
         let mut out = Vec::new();
-        for number in told.expunged {
-            response::numbered(&mut out, number, "EXPUNGE");
+        if enabled.qresync {
+            // RFC 7162 §3.2.10.2
+            response::vanished(&mut out, false, &told.vanished);
+        } else {
+            for number in told.expunged {
+                response::numbered(&mut out, number, "EXPUNGE");
+            }
         }
         if let Some(exists) = told.exists {
             response::numbered(&mut out, exists, "EXISTS");
@@ -133,15 +153,32 @@ impl Selected {
         if let Some(recent) = told.recent {
             response::numbered(&mut out, recent, "RECENT");
         }
+        stream.send(&out).await?;
+        let shown = Shown::of_news(enabled);
+        self.write_rows(stream, state, &told.changed, shown).await
+    }
+
+    /// Writes `* n FETCH (…)` for rows as they are in `state`, ascending by
+    /// mod-sequence where that is shown.
+    pub(super) async fn write_rows(
+        &mut self,
+        stream: &mut Stream,
+        state: &State,
+        uids: &UidSet,
+        shown: Shown,
+    ) -> Result<(), StreamError> {
         let Some(mailbox) = state.mailbox(self.mailbox()) else {
-            return stream.send(&out).await;
+            return Ok(());
         };
-        self.write_new_keywords(&mut out, mailbox);
-        if !told.changed.is_empty()
-            && let Ok(table) = state.table(self.mailbox())
+        let mut out = Vec::new();
+        if shown.flags {
+            self.write_new_keywords(&mut out, mailbox);
+        }
+        if let Ok(table) = state.table(self.mailbox())
+            && !uids.is_empty()
         {
-            for (index, row) in table.rows_in(&told.changed).enumerate() {
-                self.write_flags(&mut out, mailbox, &row, false);
+            for (index, row) in in_order(table, uids, shown.modseq).enumerate() {
+                self.write_flags(&mut out, mailbox, &row, shown);
                 if index % FLAGS_AT_ONCE == FLAGS_AT_ONCE - 1 {
                     stream.send(&out).await?;
                     out.clear();
@@ -190,7 +227,7 @@ impl Selected {
         out: &mut Vec<u8>,
         mailbox: &Mailbox,
         row: &Row<'_>,
-        with_uid: bool,
+        shown: Shown,
     ) {
         use std::io::Write as _;
         let Some(number) = self.view.number(row.uid) else {
@@ -198,11 +235,20 @@ impl Selected {
         };
         // Writing to memory does not fail.
         let _ = write!(out, "* {number} FETCH (");
-        if with_uid {
-            let _ = write!(out, "UID {} ", row.uid);
+        let mut space = "";
+        if shown.uid {
+            let _ = write!(out, "UID {}", row.uid);
+            space = " ";
         }
-        out.extend_from_slice(b"FLAGS ");
-        self.write_flag_list(out, &mailbox.flag_set(row), row.uid);
+        if shown.flags {
+            let _ = write!(out, "{space}FLAGS ");
+            self.write_flag_list(out, &mailbox.flag_set(row), row.uid);
+            space = " ";
+        }
+        if shown.modseq {
+            let modseq = self.view.modseq_told(row.modseq);
+            let _ = write!(out, "{space}MODSEQ ({modseq})");
+        }
         out.extend_from_slice(b")\r\n");
     }
 
@@ -212,6 +258,50 @@ impl Selected {
         let more: &[&str] = if recent { &["\\Recent"] } else { &[] };
         response::flag_list(out, flags, more);
     }
+}
+
+/// What an answer shows of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) uid: bool,
+    pub(super) flags: bool,
+    pub(super) modseq: bool,
+}
+
+impl Shown {
+    /// What the server shows of a row whose flags have changed. RFC 7162 §3.2.4.
+    pub(super) fn of_news(enabled: Enabled) -> Self {
+        Self {
+            uid: enabled.condstore,
+            flags: true,
+            modseq: enabled.condstore,
+        }
+    }
+
+    /// The same with the unique identifier, as an answer to a UID command.
+    pub(super) fn with_uid(self, uid: bool) -> Self {
+        Self {
+            uid: self.uid || uid,
+            ..self
+        }
+    }
+}
+
+/// The rows of `uids`, ascending by mod-sequence if so wished.
+pub(super) fn in_order<'a>(
+    table: &'a Table,
+    uids: &'a UidSet,
+    by_modseq: bool,
+) -> Box<dyn Iterator<Item = Row<'a>> + Send + 'a> {
+    if !by_modseq {
+        return Box::new(table.rows_in(uids));
+    }
+    let mut order: Vec<(ModSeq, Uid)> = table
+        .rows_in(uids)
+        .map(|row| (row.modseq, row.uid))
+        .collect();
+    order.sort_unstable();
+    Box::new(order.into_iter().filter_map(|(_, uid)| table.get(uid)))
 }
 
 /// Lets a view move by who was told of what as \Recent. EXAMINE sees what SELECT

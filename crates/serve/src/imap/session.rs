@@ -3,7 +3,7 @@
 use super::capability::{self, capabilities};
 use super::reply::{Reply, Tell};
 use super::user::User;
-use super::{Imap, append, login};
+use super::{Imap, append, enabled, login};
 use crate::stream::{Filled, Stream, StreamError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -298,6 +298,7 @@ impl Session {
                 self.emit(|out| response::id(out, &ID));
                 Reply::ok("that is who")
             }
+            CommandBody::Enable(names) => enabled::enable(self, &names),
             CommandBody::Noop if self.user.is_none() => Reply::ok("nothing done"),
             body => match &mut self.user {
                 Some(user) => user.command(&mut self.stream, &self.imap, body).await?,
@@ -315,8 +316,10 @@ impl Session {
 
     /// Ends a command: what may be told, then its answer.
     pub(super) async fn finish(&mut self, tag: &Tag, reply: Reply) -> Result<(), StreamError> {
+        let mut reply = reply;
         if let Some(user) = &mut self.user {
             user.tell(&mut self.stream, reply.tell).await?;
+            reply.fill_in_modseq(|| user.highest_modseq());
         }
         self.emit(|out| reply.write(out, tag.as_str()));
         Ok(())

@@ -4,10 +4,10 @@ use super::reply::Reply;
 use super::session::emit;
 use super::user::{Done, User, existing};
 use crate::stream::Stream;
-use account::Mailbox as Record;
+use account::{Mailbox as Record, State};
 use proto::imap::Mailbox;
 use proto::imap::response::{self, Code};
-use terms::{StatusItem, Uid};
+use terms::{ModSeq, StatusItem, Uid};
 
 impl User {
     /// RFC 3501 §6.3.10. All but RECENT stands in the account's root.
@@ -17,6 +17,9 @@ impl User {
         mailbox: Mailbox,
         items: &[StatusItem],
     ) -> Done {
+        if items.contains(&StatusItem::HighestModSeq) {
+            self.enable_condstore(stream);
+        }
         let found = async {
             let name = existing(mailbox)?;
             let state = self.fresh().await?;
@@ -28,6 +31,9 @@ impl User {
                 match item {
                     StatusItem::Recent => {
                         values.push(("RECENT", self.recent(record).await?));
+                    }
+                    StatusItem::HighestModSeq => {
+                        values.push(("HIGHESTMODSEQ", self.modseq_of(record, &state).0));
                     }
                     item => values.extend(value(record, item)),
                 }
@@ -42,6 +48,17 @@ impl User {
                 Ok(Reply::ok("that is all"))
             }
             Err(reply) => Ok(reply),
+        }
+    }
+
+    /// HIGHESTMODSEQ; of the selected mailbox none that is beyond what the session
+    /// has been told, or it would never ask for what is between. RFC 7162 §3.1.7.
+    fn modseq_of(&self, record: &Record, state: &State) -> ModSeq {
+        match &self.selected {
+            Some(selected) if selected.mailbox() == record.id => {
+                selected.view.highest_modseq(state)
+            }
+            _ => record.highest_modseq,
         }
     }
 

@@ -1,61 +1,100 @@
 //! STORE and UID STORE.
 
 use super::reply::{Reply, Tell};
+use super::selected::Shown;
 use super::user::{Done, User};
 use crate::stream::{Stream, StreamError};
-use account::{COMMIT_ROWS_MAX, Command, Outcome, State, View};
+use account::{COMMIT_ROWS_MAX, Command, Outcome, Row, State, Told, View};
 use proto::imap::response::Code;
 use terms::{ModSeq, SequenceSet, StoreOp, Uid, UidSet};
 
-/// Answers gathered before the output is relieved.
-const ANSWERS_AT_ONCE: usize = 500;
+/// What a STORE asks for, but for the messages.
+pub(super) struct Wanted {
+    /// UID STORE.
+    pub(super) uid: bool,
+    pub(super) op: StoreOp,
+    pub(super) silent: bool,
+    /// RFC 7162 §3.1.3.
+    pub(super) unchanged_since: Option<ModSeq>,
+}
+
+/// What some of the messages have come to.
+#[derive(Default)]
+struct Came {
+    /// Some of them are not there any more.
+    missing: bool,
+    /// These have changed since UNCHANGEDSINCE.
+    modified: UidSet,
+}
 
 impl User {
-    /// RFC 3501 §6.4.6. A large one is done in parts of 10,000 messages.
+    /// RFC 3501 §6.4.6, RFC 7162 §3.1.3. A large one is done in parts of 10,000
+    /// messages.
     pub(super) async fn store(
         &mut self,
         stream: &mut Stream,
-        uid: bool,
         set: &SequenceSet,
-        op: StoreOp,
-        silent: bool,
+        wanted: &Wanted,
     ) -> Done {
+        if wanted.unchanged_since.is_some() {
+            self.enable_condstore(stream);
+        }
         let Some(selected) = &mut self.selected else {
             return Ok(Self::nothing_selected());
         };
-        let tell = if uid { Tell::All } else { Tell::ButExpunges };
-        let uids = match selected.resolve(set, uid) {
+        let tell = wanted.tell();
+        let uids = match selected.resolve(set, wanted.uid) {
             Ok(uids) => uids,
             Err(reply) => return Ok(reply),
         };
         if let Some(reply) = selected.locked() {
             return Ok(reply.telling(tell));
         }
-        let mut missing = false;
+        let mut all = Came::default();
         for part in parts(&uids, COMMIT_ROWS_MAX) {
-            match self.store_part(stream, uid, part, &op, silent).await? {
-                Ok(some_missing) => missing |= some_missing,
+            match self.store_part(stream, part, wanted).await? {
+                Ok(came) => {
+                    all.missing |= came.missing;
+                    all.modified.extend(&came.modified);
+                }
                 Err(reply) => return Ok(reply.telling(tell)),
             }
         }
-        // RFC 2180 §4.2.3: the others are done. By unique identifier, those that are
-        // not there are passed over (RFC 3501 §6.4.8).
-        if missing && !uid {
-            let text = "some of the messages have been expunged";
-            return Ok(Reply::no(Code::ExpungeIssued, text).telling(tell));
-        }
-        Ok(Reply::ok("stored").telling(tell))
+        Ok(self.stored(&all, wanted).telling(tell))
     }
 
-    /// Stores and answers; true if some of the messages are not there any more.
+    /// How a STORE ends that has done what it could.
+    fn stored(&self, came: &Came, wanted: &Wanted) -> Reply {
+        // RFC 2180 §4.2.3: the others are done. By unique identifier, those that are
+        // not there are passed over (RFC 3501 §6.4.8).
+        let missing = came.missing && !wanted.uid;
+        if !came.modified.is_empty() {
+            let modified = match &self.selected {
+                Some(selected) if !wanted.uid => selected.view.numbers_of(&came.modified),
+                _ => came.modified.clone(),
+            };
+            let code = Code::Modified(modified);
+            // RFC 7162 §3.1.3, example 11: MODIFIED stands in a NO too.
+            return if missing {
+                Reply::no(code, "some of the messages have been expunged")
+            } else {
+                Reply::ok("some of the messages have changed").with(code)
+            };
+        }
+        if missing {
+            let text = "some of the messages have been expunged";
+            return Reply::no(Code::ExpungeIssued, text);
+        }
+        Reply::ok("stored")
+    }
+
+    /// Stores and answers.
     async fn store_part(
         &mut self,
         stream: &mut Stream,
-        uid: bool,
         uids: UidSet,
-        op: &StoreOp,
-        silent: bool,
-    ) -> Result<Result<bool, Reply>, StreamError> {
+        wanted: &Wanted,
+    ) -> Result<Result<Came, Reply>, StreamError> {
         let Some(selected) = &mut self.selected else {
             return Ok(Err(Self::nothing_selected()));
         };
@@ -67,8 +106,8 @@ impl User {
         let command = Command::Store {
             mailbox,
             uids,
-            op: op.clone(),
-            unchanged_since: None,
+            op: wanted.op.clone(),
+            unchanged_since: wanted.unchanged_since,
         };
         let outcome = match self.account.execute(command).await {
             Ok(outcome) => outcome,
@@ -78,46 +117,147 @@ impl User {
             number,
             changed,
             unchanged,
+            modified,
             missing,
-            ..
         } = outcome
         else {
-            return Ok(Ok(false));
+            return Ok(Ok(Came::default()));
         };
-        let missing = !missing.is_empty();
+        let done = Written {
+            untold: match number {
+                Some(number) => untold(&selected.view, &before, number, &changed),
+                None => UidSet::new(),
+            },
+            number,
+            changed,
+            unchanged,
+            modified,
+        };
+        let answered = if self.enabled.condstore {
+            self.answer_with_modseqs(stream, &done, wanted).await?
+        } else {
+            self.answer(stream, &done, wanted).await?
+        };
+        if let Err(reply) = answered {
+            return Ok(Err(reply));
+        }
+        Ok(Ok(Came {
+            missing: !missing.is_empty(),
+            modified: done.modified,
+        }))
+    }
+
+    /// Answers a session that does not ask for mod-sequences.
+    async fn answer(
+        &mut self,
+        stream: &mut Stream,
+        done: &Written,
+        wanted: &Wanted,
+    ) -> Result<Result<(), Reply>, StreamError> {
+        let Some(selected) = &mut self.selected else {
+            return Ok(Err(Self::nothing_selected()));
+        };
         // The session knows what its own command has done.
-        if let Some(number) = number {
-            let known = if silent {
-                changed.difference(&untold(&selected.view, &before, number, &changed))
+        if let Some(number) = done.number {
+            let known = if wanted.silent {
+                done.changed.difference(&done.untold)
             } else {
-                changed.clone()
+                done.changed.clone()
             };
             selected.view.know(number, known);
         }
-        let state = match self.account.with_table(mailbox).await {
+        let state = match self.account.with_table(selected.mailbox()).await {
             Ok(state) => state,
             Err(unavailable) => return Ok(Err(unavailable.into())),
         };
-        let (Some(mailbox), Ok(table)) = (state.mailbox(mailbox), state.table(mailbox)) else {
-            return Ok(Ok(missing));
-        };
-        let mut out = Vec::new();
-        selected.write_new_keywords(&mut out, mailbox);
-        if !silent {
-            let mut answered = changed;
-            answered.extend(&unchanged);
-            for (index, row) in table.rows_in(&answered).enumerate() {
-                selected.write_flags(&mut out, mailbox, &row, uid);
-                if index % ANSWERS_AT_ONCE == ANSWERS_AT_ONCE - 1 {
-                    stream.send(&out).await?;
-                    out.clear();
-                    tokio::task::yield_now().await;
-                }
-            }
+        let mut answered = UidSet::new();
+        if !wanted.silent {
+            answered = done.changed.clone();
+            answered.extend(&done.unchanged);
         }
-        stream.send(&out).await?;
-        Ok(Ok(missing))
+        let shown = Shown::of_news(self.enabled).with_uid(wanted.uid);
+        selected
+            .write_rows(stream, &state, &answered, shown)
+            .await?;
+        Ok(Ok(()))
     }
+
+    /// Answers a session that asks for mod-sequences. What others have done before
+    /// is told first: the client takes the highest mod-sequence that it sees as its
+    /// own. While there is an expunge that it must not be told of, it is shown none
+    /// beyond, and is told of what it has done with the expunge.
+    async fn answer_with_modseqs(
+        &mut self,
+        stream: &mut Stream,
+        done: &Written,
+        wanted: &Wanted,
+    ) -> Result<Result<(), Reply>, StreamError> {
+        let Some(selected) = &mut self.selected else {
+            return Ok(Err(Self::nothing_selected()));
+        };
+        let news = selected.advance(&self.account, wanted.tell()).await;
+        let (state, mut told) = match news {
+            Some(news) => news,
+            None => match self.account.with_table(selected.mailbox()).await {
+                Ok(state) => (state, Told::default()),
+                Err(unavailable) => return Ok(Err(unavailable.into())),
+            },
+        };
+        if told.gone {
+            selected.write(stream, &state, told, self.enabled).await?;
+            return Ok(Err(Reply::gone()));
+        }
+        // Rows that are still as this command has left them, or found them.
+        let mut own = done.changed.clone();
+        if let Ok(table) = state.table(selected.mailbox()) {
+            let later = |row: &Row<'_>| Some(row.modseq) != done.number;
+            let changed = table.rows_in(&done.changed);
+            let later: UidSet = changed.filter(later).map(|row| row.uid).collect();
+            own = own.difference(&later);
+        }
+        let shown = Shown::of_news(self.enabled).with_uid(wanted.uid);
+        let (mut with_flags, mut without) = (done.modified.clone(), UidSet::new());
+        if wanted.silent {
+            with_flags.extend(&own.intersection(&done.untold));
+            without = own.difference(&done.untold);
+        } else {
+            with_flags.extend(&own);
+            with_flags.extend(&done.unchanged);
+        }
+        told.changed = told.changed.difference(&own).difference(&with_flags);
+        selected.write(stream, &state, told, self.enabled).await?;
+        selected
+            .write_rows(stream, &state, &with_flags, shown)
+            .await?;
+        let shown = Shown {
+            flags: false,
+            ..shown
+        };
+        selected.write_rows(stream, &state, &without, shown).await?;
+        Ok(Ok(()))
+    }
+}
+
+impl Wanted {
+    /// What may be told at the command's end. RFC 9051 §7.5.1.
+    fn tell(&self) -> Tell {
+        if self.uid {
+            Tell::All
+        } else {
+            Tell::ButExpunges
+        }
+    }
+}
+
+/// What a STORE has done.
+struct Written {
+    /// The change, where there was one.
+    number: Option<ModSeq>,
+    changed: UidSet,
+    /// Those of them that others have changed before, untold to the session.
+    untold: UidSet,
+    unchanged: UidSet,
+    modified: UidSet,
 }
 
 /// Those of `changed` that others have changed too, of which the session has not

@@ -1,23 +1,27 @@
 //! What a session is allowed after login.
 
 use super::Imap;
+use super::enabled::Enabled;
 use super::reply::{Reply, Tell};
 use super::selected::Selected;
 use super::session::emit;
+use super::store::Wanted;
 use crate::accounts::{Account, Unavailable};
 use crate::stream::{Stream, StreamError};
 use account::State;
 use proto::imap::response;
-use proto::imap::response::Code;
+use proto::imap::response::{Code, Status};
 use proto::imap::{CommandBody, Mailbox};
 use std::sync::Arc;
-use terms::MailboxName;
+use terms::{MailboxName, ModSeq};
 
 /// Somebody who has logged in, and what they have selected.
 pub(super) struct User {
     pub(super) name: String,
     pub(super) account: Account,
     pub(super) selected: Option<Box<Selected>>,
+    /// What it has switched on.
+    pub(super) enabled: Enabled,
 }
 
 /// What a command of this state comes to.
@@ -29,6 +33,7 @@ impl User {
             name,
             account,
             selected: None,
+            enabled: Enabled::default(),
         }
     }
 
@@ -46,13 +51,11 @@ impl User {
                 emit(stream, response::namespace);
                 Ok(Reply::ok("that is all"))
             }
-            Body::Enable(_) => {
-                // RFC 5161 §3.1: names that are not known are passed over, and
-                // nothing that is announced has to be enabled.
-                emit(stream, |out| response::enabled(out, &[]));
-                Ok(Reply::ok("nothing to enable"))
-            }
-            Body::Select { mailbox, read_only } => self.select(stream, mailbox, read_only).await,
+            Body::Select {
+                mailbox,
+                read_only,
+                parameters,
+            } => self.select(stream, mailbox, read_only, parameters).await,
             Body::Close => self.close().await,
             Body::Unselect => Ok(self.unselect()),
             Body::Create(mailbox) => self.create(mailbox).await,
@@ -69,13 +72,30 @@ impl User {
                 patterns,
             } => self.lsub(stream, &reference, &patterns).await,
             Body::Status { mailbox, items } => self.status(stream, mailbox, &items).await,
-            Body::Fetch { uid, set, items } => self.fetch(stream, imap, uid, &set, &items).await,
+            Body::Fetch {
+                uid,
+                set,
+                items,
+                modifiers,
+            } => {
+                self.fetch(stream, imap, uid, &set, &items, &modifiers)
+                    .await
+            }
             Body::Store {
                 uid,
                 set,
                 op,
                 silent,
-            } => self.store(stream, uid, &set, op, silent).await,
+                unchanged_since,
+            } => {
+                let wanted = Wanted {
+                    uid,
+                    op,
+                    silent,
+                    unchanged_since,
+                };
+                self.store(stream, &set, &wanted).await
+            }
             Body::Search { uid, program } => self.search(stream, imap, uid, program).await,
             Body::Copy { uid, set, mailbox } => self.copy(uid, &set, mailbox).await,
             Body::Move { uid, set, mailbox } => self.r#move(stream, uid, &set, mailbox).await,
@@ -84,6 +104,7 @@ impl User {
             // The session has answered these before.
             Body::Authenticate { .. }
             | Body::Capability
+            | Body::Enable(_)
             | Body::Id(_)
             | Body::Idle
             | Body::Login { .. }
@@ -113,9 +134,40 @@ impl User {
             return Ok(());
         }
         match &mut self.selected {
-            Some(selected) => selected.tell(stream, &self.account, tell).await,
+            Some(selected) => {
+                selected
+                    .tell(stream, &self.account, tell, self.enabled)
+                    .await
+            }
             None => Ok(()),
         }
+    }
+
+    /// Switches CONDSTORE on. RFC 7162 §3.1: a first enabling command "with a
+    /// mailbox selected MUST cause the server to return HIGHESTMODSEQ".
+    pub(super) fn enable_condstore(&mut self, stream: &mut Stream) {
+        if !self.enabled.condstore {
+            self.enabled.condstore = true;
+            self.tell_highest_modseq(stream);
+        }
+    }
+
+    /// Tells the HIGHESTMODSEQ of the mailbox that is selected.
+    pub(super) fn tell_highest_modseq(&self, stream: &mut Stream) {
+        if let Some(modseq) = self.highest_modseq() {
+            let code = Code::HighestModSeq(modseq);
+            emit(stream, |out| {
+                response::status(out, "*", Status::Ok, Some(&code), "the highest so far");
+            });
+        }
+    }
+
+    /// The highest mod-sequence of the mailbox that is selected, of what the
+    /// session has been told.
+    pub(super) fn highest_modseq(&self) -> Option<ModSeq> {
+        let selected = self.selected.as_ref().filter(|selected| !selected.gone)?;
+        let state = self.account.snapshot();
+        Some(selected.view.highest_modseq(&state))
     }
 
     pub(super) fn nothing_selected() -> Reply {

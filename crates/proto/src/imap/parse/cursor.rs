@@ -4,7 +4,8 @@ use crate::imap::command::{IllegalName, Mailbox, SyntaxError};
 use crate::imap::date::MONTHS;
 use crate::imap::utf7::decode_utf7;
 use terms::{
-    Date, Flag, FlagSet, InternalDate, MailboxName, SequenceNumber, SequenceRange, SequenceSet,
+    Date, Flag, FlagSet, InternalDate, MailboxName, ModSeq, SequenceNumber, SequenceRange,
+    SequenceSet,
 };
 
 /// Why the octets are no command.
@@ -302,6 +303,23 @@ impl<'a> Cursor<'a> {
                 expected: "a number from 1 to 4294967295",
                 at,
             }))
+    }
+
+    /// RFC 7162 §7, mod-sequence-valzer: 63 bits, zero too.
+    pub(in crate::imap) fn mod_sequence_valzer(&mut self) -> Parsed<ModSeq> {
+        self.number64().map(ModSeq)
+    }
+
+    /// RFC 7162 §7, mod-sequence-value: 63 bits, not zero.
+    pub(in crate::imap) fn mod_sequence_value(&mut self) -> Parsed<ModSeq> {
+        let at = self.at;
+        match self.mod_sequence_valzer()? {
+            ModSeq::ZERO => {
+                self.at = at;
+                self.fail("a mod-sequence above zero")
+            }
+            modseq => Ok(modseq),
+        }
     }
 
     fn digits(&mut self, count: usize) -> Parsed<u32> {

@@ -1,7 +1,7 @@
 //! FETCH's arguments.
 
 use super::cursor::{Cursor, Parsed};
-use crate::imap::command::CommandBody;
+use crate::imap::command::{CommandBody, FetchModifiers};
 use crate::imap::limits::{FETCH_ITEMS_MAX, HEADER_NAMES_MAX, PATH_PARTS_MAX};
 use terms::{BodyPath, FetchItem, Partial, Section, SectionText};
 
@@ -18,16 +18,60 @@ pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
             None => vec![fetch_att(cursor)?],
         }
     };
+    let modifiers = fetch_modifiers(cursor, uid)?;
     let mut items = Vec::new();
     // "The UID in the FETCH response" is there even when not asked for. RFC 3501 §6.4.8.
     let always = uid.then_some(FetchItem::Uid);
-    for item in always.into_iter().chain(asked) {
+    // CHANGEDSINCE "implicitly adds the MODSEQ FETCH message data item". RFC 7162
+    // §3.1.4.1.
+    let modseq = modifiers.changed_since.map(|_| FetchItem::ModSeq);
+    for item in always.into_iter().chain(asked).chain(modseq) {
         if !items.contains(&item) {
             items.push(item);
         }
     }
-    Ok(CommandBody::Fetch { uid, set, items })
+    Ok(CommandBody::Fetch {
+        uid,
+        set,
+        items,
+        modifiers,
+    })
 }
+
+/// RFC 4466 §2.4, fetch-modifiers
+fn fetch_modifiers(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<FetchModifiers> {
+    let mut modifiers = FetchModifiers::default();
+    if cursor.at_end() {
+        return Ok(modifiers);
+    }
+    cursor.sp()?;
+    let at = cursor.position();
+    cursor.list_1(MODIFIERS_MAX, |cursor| {
+        let at = cursor.position();
+        match cursor.atom("a modifier")?.to_ascii_uppercase().as_str() {
+            "CHANGEDSINCE" => {
+                cursor.sp()?;
+                modifiers.changed_since = Some(cursor.mod_sequence_value()?);
+            }
+            // RFC 7162 §3.2.6: "NOT allowed with a FETCH command".
+            "VANISHED" if uid => modifiers.vanished = true,
+            _ => {
+                cursor.rewind(at);
+                return cursor.fail("a known modifier");
+            }
+        }
+        Ok(())
+    })?;
+    // "MUST only be specified together with the CHANGEDSINCE UID FETCH modifier".
+    if modifiers.vanished && modifiers.changed_since.is_none() {
+        cursor.rewind(at);
+        return cursor.fail("CHANGEDSINCE beside VANISHED");
+    }
+    Ok(modifiers)
+}
+
+/// More modifiers than there are kinds of them make no sense.
+const MODIFIERS_MAX: usize = 8;
 
 /// RFC 3501 §6.4.5: ALL, FAST and FULL stand for several items, and stand alone.
 fn fetch_macro(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
@@ -90,6 +134,7 @@ fn fetch_att(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
         "ENVELOPE" => Ok(FetchItem::Envelope),
         "FLAGS" => Ok(FetchItem::Flags),
         "INTERNALDATE" => Ok(FetchItem::InternalDate),
+        "MODSEQ" => Ok(FetchItem::ModSeq),
         "RFC822" => Ok(FetchItem::Rfc822),
         "RFC822.HEADER" => Ok(FetchItem::Rfc822Header),
         "RFC822.SIZE" => Ok(FetchItem::Rfc822Size),

@@ -4,6 +4,8 @@ mod append;
 mod cursor;
 mod fetch;
 mod search;
+mod select;
+mod store;
 
 pub(super) use append::{Open, Start, append_part};
 use cursor::Parsed;
@@ -12,7 +14,7 @@ pub(super) use fetch::whole_section;
 
 use super::command::{Command, CommandBody, IllegalName, Tag};
 use super::limits::ID_PAIRS_MAX;
-use terms::{FlagSet, MailboxName, StatusItem, StoreMode, StoreOp};
+use terms::{MailboxName, StatusItem};
 
 /// What a line, with what stood before it, turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +55,7 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "CREATE" => create(cursor),
         "DELETE" => one_mailbox(cursor).map(Body::Delete),
         "ENABLE" => enable(cursor),
-        "EXAMINE" => one_mailbox(cursor).map(|mailbox| Body::Select {
-            mailbox,
-            read_only: true,
-        }),
+        "EXAMINE" => select::select(cursor, true),
         "EXPUNGE" => Ok(Body::Expunge),
         "FETCH" => fetch::fetch(cursor, false),
         "ID" => id(cursor),
@@ -70,13 +69,10 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "NOOP" => Ok(Body::Noop),
         "RENAME" => rename(cursor),
         "SEARCH" => search::search(cursor, false),
-        "SELECT" => one_mailbox(cursor).map(|mailbox| Body::Select {
-            mailbox,
-            read_only: false,
-        }),
+        "SELECT" => select::select(cursor, false),
         "STARTTLS" => Ok(Body::StartTls),
         "STATUS" => status(cursor),
-        "STORE" => store(cursor, false),
+        "STORE" => store::store(cursor, false),
         "SUBSCRIBE" => one_mailbox(cursor).map(Body::Subscribe),
         "UID" => uid(cursor),
         "UNSELECT" => Ok(Body::Unselect),
@@ -101,7 +97,7 @@ fn uid(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
         "FETCH" => fetch::fetch(cursor, true),
         "MOVE" => r#move(cursor, true),
         "SEARCH" => search::search(cursor, true),
-        "STORE" => store(cursor, true),
+        "STORE" => store::store(cursor, true),
         _ => {
             cursor.rewind(at);
             cursor.fail("a command that has a UID form")
@@ -208,6 +204,8 @@ fn status(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
 fn status_att(cursor: &mut Cursor<'_>) -> Parsed<StatusItem> {
     let at = cursor.position();
     match cursor.atom("a status item")?.to_ascii_uppercase().as_str() {
+        // RFC 7162 §3.1.7
+        "HIGHESTMODSEQ" => Ok(StatusItem::HighestModSeq),
         "MESSAGES" => Ok(StatusItem::Messages),
         "RECENT" => Ok(StatusItem::Recent),
         "UIDNEXT" => Ok(StatusItem::UidNext),
@@ -234,40 +232,6 @@ fn r#move(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
     let set = cursor.sequence_set()?;
     let mailbox = one_mailbox(cursor)?;
     Ok(CommandBody::Move { uid, set, mailbox })
-}
-
-/// RFC 3501 §9, store: `SP sequence-set SP store-att-flags`
-fn store(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
-    cursor.sp()?;
-    let set = cursor.sequence_set()?;
-    cursor.sp()?;
-    let mode = if cursor.eat(b'+') {
-        StoreMode::Add
-    } else if cursor.eat(b'-') {
-        StoreMode::Remove
-    } else {
-        StoreMode::Replace
-    };
-    if !cursor.eat_word("FLAGS") {
-        return cursor.fail("FLAGS");
-    }
-    let silent = cursor.eat_word(".SILENT");
-    cursor.sp()?;
-    let flags = if cursor.peek() == Some(b'(') {
-        cursor.flag_list()?
-    } else {
-        let mut flags: FlagSet = std::iter::once(cursor.flag()?).collect();
-        while cursor.eat(b' ') {
-            flags.insert(cursor.flag()?);
-        }
-        flags
-    };
-    Ok(CommandBody::Store {
-        uid,
-        set,
-        op: StoreOp { mode, flags },
-        silent,
-    })
 }
 
 /// RFC 5161 §5, enable: 1*(SP capability)

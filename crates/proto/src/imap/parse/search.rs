@@ -100,6 +100,7 @@ impl Rule {
             }
             "KEYWORD" => keyword(cursor)?,
             "LARGER" => SearchKey::Larger(number(cursor)?),
+            "MODSEQ" => search_modsequence(cursor)?,
             "NOT" => self.nested(cursor, |rule, cursor| {
                 cursor.sp()?;
                 Ok(SearchKey::Not(Box::new(rule.search_key(cursor)?)))
@@ -177,6 +178,29 @@ fn date(cursor: &mut Cursor<'_>) -> Parsed<Date> {
 fn number(cursor: &mut Cursor<'_>) -> Parsed<u64> {
     cursor.sp()?;
     cursor.number64()
+}
+
+/// RFC 7162 §7, search-modsequence: `[SP entry-name SP entry-type-req] SP
+/// mod-sequence-valzer`. A row has one mod-sequence, so the entry does not matter
+/// (§3.1.5).
+fn search_modsequence(cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
+    cursor.sp()?;
+    if cursor.peek() == Some(b'"') {
+        let at = cursor.position();
+        let entry = cursor.quoted()?;
+        if !entry.starts_with(b"/flags/") {
+            cursor.rewind(at);
+            return cursor.fail("/flags/ and a flag");
+        }
+        cursor.sp()?;
+        if !["priv ", "shared ", "all "]
+            .iter()
+            .any(|kind| cursor.eat_word(kind))
+        {
+            return cursor.fail("priv, shared or all");
+        }
+    }
+    cursor.mod_sequence_valzer().map(SearchKey::ModSeq)
 }
 
 /// `SP flag-keyword`

@@ -2,7 +2,7 @@
 
 use super::{flag_list, put};
 use std::io::Write as _;
-use terms::{FlagSet, Uid, UidSet, UidValidity};
+use terms::{FlagSet, ModSeq, Uid, UidSet, UidValidity};
 
 /// A response code. RFC 3501 §7.1 and RFC 5530 §3 where nothing else is cited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +42,15 @@ pub enum Code {
     ExpungeIssued,
     /// HASCHILDREN (RFC 9051 §7.1)
     HasChildren,
+    /// HIGHESTMODSEQ (RFC 7162 §3.1.2.1)
+    HighestModSeq(ModSeq),
     /// INUSE
     InUse,
     /// LIMIT
     Limit,
+    /// MODIFIED: message numbers, or unique identifiers after UID STORE. RFC 7162
+    /// §3.1.3.
+    Modified(UidSet),
     /// NONEXISTENT
     NonExistent,
     /// NOPERM
@@ -98,6 +103,8 @@ impl Code {
                 Ok(())
             }
             Self::CopyUid(validity, from, to) => write!(out, "COPYUID {validity} {from} {to}"),
+            Self::HighestModSeq(modseq) => write!(out, "HIGHESTMODSEQ {modseq}"),
+            Self::Modified(set) => write!(out, "MODIFIED {set}"),
             Self::PermanentFlags(flags, more) => {
                 put(out, "PERMANENTFLAGS ");
                 flag_list(out, flags, if *more { &["\\*"] } else { &[] });
@@ -133,8 +140,11 @@ impl Code {
             Self::Expired => "EXPIRED",
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
+            Self::HighestModSeq(_) => "HIGHESTMODSEQ",
             Self::InUse => "INUSE",
+
             Self::Limit => "LIMIT",
+            Self::Modified(_) => "MODIFIED",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::OverQuota => "OVERQUOTA",

@@ -8,7 +8,7 @@ pub use fetch::fetch_item_name;
 
 use super::utf7::encode_utf7;
 use std::io::Write as _;
-use terms::{FlagSet, MailboxName};
+use terms::{FlagSet, MailboxName, ModSeq, UidSet};
 
 /// How a command ended, or what a condition means. RFC 3501 §7.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,6 +202,35 @@ pub fn search(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
 pub fn search_number(out: &mut Vec<u8>, number: u32) {
     let _ = write!(out, " {number}");
 }
+
+/// Writes the end of a `* SEARCH` whose criteria had MODSEQ. RFC 7162 §3.1.6.
+pub fn search_modseq(out: &mut Vec<u8>, modseq: ModSeq) {
+    let _ = write!(out, " (MODSEQ {modseq})");
+}
+
+/// Writes `* VANISHED 405,407`, or `* VANISHED (EARLIER) 41,43:116`, in lines of
+/// bounded length. RFC 7162 §3.2.10.
+pub fn vanished(out: &mut Vec<u8>, earlier: bool, uids: &UidSet) {
+    let name = if earlier {
+        "* VANISHED (EARLIER) "
+    } else {
+        "* VANISHED "
+    };
+    let mut part = UidSet::new();
+    for (first, last) in uids.runs() {
+        part.insert_range(first, last);
+        if part.run_count() == VANISHED_RUNS_MAX {
+            let _ = write!(out, "{name}{part}\r\n");
+            part = UidSet::new();
+        }
+    }
+    if !part.is_empty() {
+        let _ = write!(out, "{name}{part}\r\n");
+    }
+}
+
+/// Runs of identifiers in one line.
+const VANISHED_RUNS_MAX: usize = 500;
 
 /// Writes `* NAMESPACE (("" "/")) NIL NIL`: own mailboxes only. RFC 2342 §5.
 pub fn namespace(out: &mut Vec<u8>) {

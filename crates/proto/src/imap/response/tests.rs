@@ -47,6 +47,8 @@ fn statuses_and_codes() {
             "CAPABILITY IMAP4rev1 IDLE",
         ),
         (Code::UidNext(uid(7)), "UIDNEXT 7"),
+        (Code::HighestModSeq(terms::ModSeq(99)), "HIGHESTMODSEQ 99"),
+        (Code::Modified(set(7, 9)), "MODIFIED 7:9"),
         (Code::BadCharset, "BADCHARSET (US-ASCII UTF-8)"),
     ] {
         check(
@@ -181,4 +183,26 @@ fn fetch_names() {
     ] {
         check(|out| fetch_item_name(out, &item), expected);
     }
+}
+
+#[test]
+fn what_has_vanished() {
+    let mut gone = UidSet::range(uid(41), uid(41));
+    gone.insert_range(uid(43), uid(116));
+    check(
+        |out| vanished(out, true, &gone),
+        "* VANISHED (EARLIER) 41,43:116\r\n",
+    );
+    check(|out| vanished(out, false, &UidSet::new()), "");
+    let many: UidSet = (1..=501).map(|half| uid(half * 2)).collect();
+    let mut out = Vec::new();
+    vanished(&mut out, false, &many);
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[1], "* VANISHED 1002");
+    check(
+        |out| search_modseq(out, terms::ModSeq(917_162_500)),
+        " (MODSEQ 917162500)",
+    );
 }

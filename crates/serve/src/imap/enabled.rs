@@ -1,0 +1,49 @@
+//! What a session has switched on, and ENABLE.
+
+use super::reply::Reply;
+use super::session::{Session, emit};
+use proto::imap::response;
+
+/// Extensions that change what the server says unasked. Nothing switches them
+/// off again while the connection lasts (RFC 5161 §3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Enabled {
+    /// FLAGS come with UID and MODSEQ. RFC 7162 §3.1, §3.2.4.
+    pub(super) condstore: bool,
+    /// VANISHED instead of EXPUNGE. RFC 7162 §3.2.3.
+    pub(super) qresync: bool,
+}
+
+impl Enabled {
+    /// Switches on what `name`, in capitals, stands for; false if nothing.
+    fn enable(&mut self, name: &str) -> bool {
+        match name {
+            "CONDSTORE" => self.condstore = true,
+            "QRESYNC" => {
+                self.condstore = true;
+                self.qresync = true;
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// RFC 5161 §3.1: names that are not known are passed over.
+pub(super) fn enable(session: &mut Session, names: &[String]) -> Reply {
+    let Some(user) = &mut session.user else {
+        return Reply::bad("log in first");
+    };
+    let before = user.enabled;
+    let mut known: Vec<&str> = Vec::new();
+    for name in names {
+        if user.enabled.enable(name) && !known.contains(&name.as_str()) {
+            known.push(name);
+        }
+    }
+    emit(&mut session.stream, |out| response::enabled(out, &known));
+    if user.enabled.condstore && !before.condstore {
+        user.tell_highest_modseq(&mut session.stream);
+    }
+    Reply::ok("enabled")
+}
