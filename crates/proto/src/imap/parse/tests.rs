@@ -3,7 +3,7 @@ use crate::imap::append::{AppendLiteral, AppendStep, Replaces};
 use crate::imap::{Mailbox, SearchProgram, SelectParameters};
 use proptest::prelude::*;
 use terms::{
-    Date, FetchItem, Flag, InternalDate, MailboxNameError, Partial, SearchKey, Section,
+    Date, FetchItem, Flag, FlagSet, InternalDate, MailboxNameError, Partial, SearchKey, Section,
     SectionText, SequenceNumber, SequenceRange, SequenceSet, StoreMode, StoreOp, SystemFlag,
 };
 
