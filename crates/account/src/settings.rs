@@ -110,6 +110,17 @@ impl HoldSettings {
             || self.forget_device_seconds < old.forget_device_seconds
     }
 
+    /// The same for an account whose mail comes from elsewhere: it stays, until its
+    /// owner or the operator says otherwise.
+    #[must_use]
+    pub fn imported(self) -> Self {
+        Self {
+            hold: Hold::Forever,
+            give_way: true,
+            ..self
+        }
+    }
+
     /// Whether all is set as in `other`, whenever it was set.
     pub fn is_same_as(&self, other: &Self) -> bool {
         Self {

@@ -268,6 +268,7 @@ fn directory_commands() -> Vec<directory::Command> {
             "{ARGON2ID}$argon2id$x".into(),
             "{SCRAM-SHA-256}4096,a,b,c".into(),
         ],
+        settings: std::collections::BTreeMap::new(),
     };
     vec![
         Command::SetDomain {

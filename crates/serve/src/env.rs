@@ -95,6 +95,17 @@ impl Env {
         self.0.started.elapsed()
     }
 
+    /// Time since some moment in the past, that in which the machine slept included;
+    /// never goes back. What the wall clock is held against.
+    pub fn elapsed(&self) -> Duration {
+        if self.is_simulated() {
+            return self.monotonic();
+        }
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+    }
+
     /// Fills `octets` with randomness; cryptographic in the real world.
     ///
     /// # Panics

@@ -14,6 +14,7 @@ mod peer;
 
 pub use peer::{Network, Peer};
 
+use crate::accounts::{Clock, Sweeps};
 use crate::env::Env;
 use crate::limits::{Limits, Octets, OctetsHeld};
 use bytes::BytesMut;
@@ -26,6 +27,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use terms::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -45,6 +47,10 @@ pub struct Node {
     /// come: half, so that clients who announce much and send nothing leave the
     /// other half to everybody else.
     pub appends: Octets,
+    /// Whether the wall clock is believed.
+    pub clock: Clock,
+    /// What the hold has done.
+    pub sweeps: Sweeps,
     stop: watch::Sender<Option<Filled>>,
 }
 
@@ -54,10 +60,19 @@ impl Node {
         Arc::new(Self {
             octets: Octets::new(limits.octets_in_flight_max),
             appends: Octets::new(limits.octets_in_flight_max / 2),
+            clock: Clock::new(env.now(), env.elapsed()),
+            sweeps: Sweeps::default(),
             env,
             limits,
             stop: watch::Sender::new(None),
         })
+    }
+
+    /// The time that decisions go by: the wall clock's, or where that has run back
+    /// the time that has passed since it was right, so that nothing that is
+    /// counted from now on is counted from too early.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now(self.env.now(), self.env.elapsed())
     }
 
     /// Tells everyone to end what runs and to begin nothing.

@@ -2,7 +2,7 @@
 //! the simulation's.
 
 use crate::story::{Connect, Door, PASSWORD, Story, USERS};
-use account::{Command, Hold, HoldSettings};
+use account::{Hold, HoldSettings};
 use serve::accounts::{AccountName, Accounts, NameRules};
 use serve::auth::{Addition, Auth, Cost, Directory, Password};
 use serve::imap::Imap;
@@ -224,24 +224,21 @@ async fn add_users(directory: &Directory) {
         let (Ok(verifiers), Ok(name)) = (made, name) else {
             panic!("a name and its verifiers");
         };
-        let added = directory
-            .add(Addition {
-                name,
-                verifiers,
-                limits: None,
-            })
-            .await;
-        let account = match added {
-            Ok(account) => account,
-            Err(error) => panic!("{user} cannot be added: {error}"),
-        };
         // What POP3 deletes is gone for IMAP too.
         let hold = HoldSettings {
             hold: Hold::Remove,
             ..HoldSettings::default()
         };
-        if let Err(error) = account.execute(Command::SetHold(hold)).await {
-            panic!("the hold of {user} cannot be set: {error:?}");
+        let added = directory
+            .add(Addition {
+                name,
+                verifiers,
+                limits: None,
+                hold: Some(hold),
+            })
+            .await;
+        if let Err(error) = added {
+            panic!("{user} cannot be added: {error}");
         }
     }
 }

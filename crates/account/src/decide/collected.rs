@@ -21,8 +21,8 @@ pub(super) fn is_collected_keyword(keyword: &Keyword) -> bool {
     keyword.as_str().eq_ignore_ascii_case(COLLECTED)
 }
 
-/// The same flags without it.
-pub(super) fn without_collected(flags: &FlagSet) -> FlagSet {
+/// The same flags without the keyword that no client may set or clear.
+pub fn without_collected(flags: &FlagSet) -> FlagSet {
     let mut flags = flags.clone();
     let named: Vec<Keyword> = flags
         .keywords()

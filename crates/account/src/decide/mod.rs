@@ -14,7 +14,7 @@ mod sweep;
 mod undo;
 
 pub(crate) use collect::is_collected;
-pub use collected::COLLECTED;
+pub use collected::{COLLECTED, without_collected};
 pub(crate) use sweep::{forget_due, purge_due, warn_due};
 
 use crate::changes::{Change, Changes, Copies};

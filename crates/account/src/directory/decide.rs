@@ -3,10 +3,11 @@
 use super::blocks::Entry;
 use super::change::{Change, Changes};
 use super::{
-    Command, Decision, DeviceCredential, Domain, NAME, NewAccount, Record, Refusal, State,
+    Command, Decision, DeviceCredential, Domain, NAME, NODE, NewAccount, Record, Refusal, State,
     domain_key, floor_key, name_key,
 };
-use std::collections::BTreeSet;
+use crate::HoldSettings;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use terms::{AccountId, ModSeq, Timestamp};
 
@@ -39,6 +40,7 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
     };
     match command {
         Command::SetDomain { name, domain } => draft.set_domain(name, domain)?,
+        Command::SetNode { hold, settings } => draft.set_node(*hold, settings)?,
         Command::RemoveDomain { name } => draft.remove_domain(name)?,
         Command::AddAccounts(accounts) => draft.add_accounts(accounts, now)?,
         Command::RemoveAccount { name, uid_validity } => {
@@ -116,13 +118,37 @@ impl Draft<'_> {
 
     fn set_domain(&mut self, name: &str, domain: &Domain) -> Result<(), Refusal> {
         check_name(name)?;
-        if domain.settings.len() > SETTINGS_MAX {
+        check_settings(&domain.settings)?;
+        self.put(domain_key(name), Entry::Domain(Arc::new(domain.clone())));
+        Ok(())
+    }
+
+    fn set_node(
+        &mut self,
+        hold: Option<Option<HoldSettings>>,
+        settings: &[(String, Option<String>)],
+    ) -> Result<(), Refusal> {
+        let mut node = self.state.node().cloned().unwrap_or_default();
+        if let Some(hold) = hold {
+            node.hold = hold;
+        }
+        for (key, value) in settings {
+            match value {
+                None => {
+                    node.settings.remove(key);
+                }
+                Some(value) => {
+                    check_setting(key, value)?;
+                    node.settings.insert(key.clone(), value.clone());
+                }
+            }
+        }
+        if node.settings.len() > SETTINGS_MAX {
             return Err(Refusal::TooMany("settings"));
         }
-        for (key, value) in &domain.settings {
-            check_setting(key, value)?;
+        if self.state.node().is_some() || node != Domain::default() {
+            self.put(NODE.to_owned(), Entry::Domain(Arc::new(node)));
         }
-        self.put(domain_key(name), Entry::Domain(Arc::new(domain.clone())));
         Ok(())
     }
 
@@ -148,6 +174,7 @@ impl Draft<'_> {
         let mut domains = BTreeSet::new();
         for account in accounts {
             check_verifiers(&account.verifiers)?;
+            check_settings(&account.settings)?;
             self.check_free(&account.name)?;
             if !names.insert(&account.name) {
                 return Err(Refusal::NameTaken(account.name.clone()));
@@ -166,6 +193,7 @@ impl Draft<'_> {
             }
             let record = Record {
                 verifiers: account.verifiers.clone(),
+                settings: account.settings.clone(),
                 ..Record::new(account.id, now)
             };
             self.put(name_key(&account.name), Entry::Account(Arc::new(record)));
@@ -351,6 +379,16 @@ fn check_verifiers(verifiers: &[String]) -> Result<(), Refusal> {
         .any(|verifier| verifier.len() > VERIFIER_OCTETS_MAX)
     {
         return Err(Refusal::Invalid("a verifier is too long"));
+    }
+    Ok(())
+}
+
+fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    if settings.len() > SETTINGS_MAX {
+        return Err(Refusal::TooMany("settings"));
+    }
+    for (key, value) in settings {
+        check_setting(key, value)?;
     }
     Ok(())
 }

@@ -82,6 +82,15 @@ impl Record {
         self.enabled && self.expires.is_none_or(|end| now < end)
     }
 
+    /// What [`Record::settings`] has at `hold` where the account has a hold of its
+    /// own and follows no default.
+    pub const HOLD: &str = "hold";
+
+    /// Whether the account has a hold of its own.
+    pub fn has_own_hold(&self) -> bool {
+        self.settings.contains_key(Self::HOLD)
+    }
+
     /// The password of a device, by the device's name.
     pub fn device(&self, name: &str) -> Option<&DeviceCredential> {
         self.devices.iter().find(|device| device.name == name)
@@ -121,6 +130,14 @@ pub enum Command {
         name: String,
         /// What is set.
         domain: Domain,
+    },
+    /// Changes what holds for the node: what no domain says otherwise, and what the
+    /// server keeps for itself.
+    SetNode {
+        /// The hold that accounts follow: to what, or none; `None`: as it is.
+        hold: Option<Option<HoldSettings>>,
+        /// Settings: which, and to what; `None` clears one.
+        settings: Vec<(String, Option<String>)>,
     },
     /// Removes a domain that no name is in.
     RemoveDomain {
@@ -224,6 +241,8 @@ pub struct NewAccount {
     pub id: AccountId,
     /// Ways to verify its password.
     pub verifiers: Vec<String>,
+    /// What else is set for it.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// What a command comes to.
@@ -355,6 +374,14 @@ impl State {
         }
     }
 
+    /// What holds for the node.
+    pub fn node(&self) -> Option<&Domain> {
+        match self.blocks.get(NODE)? {
+            Entry::Domain(node) => Some(node),
+            _ => None,
+        }
+    }
+
     /// All domains, ascending by name.
     pub fn domains(&self) -> impl Iterator<Item = (&str, &Domain)> + '_ {
         self.blocks
@@ -465,6 +492,8 @@ pub fn scheme(verifier: &str) -> Option<&str> {
 const DOMAIN: &str = "d:";
 const FLOOR: &str = "f:";
 const NAME: &str = "n:";
+/// Where the node's own settings stand.
+const NODE: &str = "s:node";
 
 fn domain_key(name: &str) -> String {
     format!("{DOMAIN}{name}")

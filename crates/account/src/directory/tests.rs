@@ -3,7 +3,7 @@
 use super::{
     Changes, Command, DeviceCredential, Domain, NewAccount, Record, Refusal, State, decide,
 };
-use crate::{DeviceId, LoadError, Stored, StoredSection};
+use crate::{DeviceId, HoldSettings, LoadError, Stored, StoredSection};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use terms::{AccountId, ModSeq, Timestamp, UidValidity};
@@ -32,7 +32,7 @@ fn verifiers(number: u16) -> Vec<String> {
 impl Dice {
     fn command(&self, next_id: &mut u128) -> Command {
         let Self(kind, a, b, c) = *self;
-        match kind % 14 {
+        match kind % 15 {
             0..4 => Command::AddAccounts(
                 (0..1 + b % 2)
                     .map(|index| {
@@ -41,6 +41,7 @@ impl Dice {
                             name: name(a.wrapping_add(index * b)),
                             id: AccountId(*next_id),
                             verifiers: verifiers(c),
+                            settings: BTreeMap::new(),
                         }
                     })
                     .collect(),
@@ -79,6 +80,10 @@ impl Dice {
             },
             11 => Command::RemoveDomain {
                 name: ["a.example", "b.example", "c.example"][usize::from(b) % 3].into(),
+            },
+            13 => Command::SetNode {
+                hold: (a % 2 == 0).then(|| (b % 2 == 0).then(HoldSettings::default)),
+                settings: vec![(format!("s{}", a % 3), (c % 2 == 0).then(|| name(b)))],
             },
             12 => Command::FileUse(vec![(AccountId(b.into()), Timestamp(c.into()))]),
             _ => Command::FinishRemoval(AccountId(b.into())),
@@ -229,6 +234,7 @@ fn many(count: u128) -> State {
             name: format!("user{}@example.org", number.wrapping_mul(7_919) % count),
             id: AccountId(number + 1),
             verifiers: vec![format!("{{ARGON2ID}}{number:0100}")],
+            settings: BTreeMap::new(),
         });
         let command = Command::AddAccounts(accounts.collect());
         let decision = decide(&state, &command, Timestamp(1)).unwrap();
@@ -291,6 +297,7 @@ fn a_name_that_comes_back_begins_above_its_old_uidvalidities() {
         name: "user0@example.org".into(),
         id: AccountId(1),
         verifiers: Vec::new(),
+        settings: BTreeMap::new(),
     }]);
     assert!(decide(&state, &again, Timestamp(3)).is_err());
 }

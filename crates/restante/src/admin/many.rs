@@ -36,6 +36,9 @@ impl Admin {
         let usable = self.usable(accounts, &mut imported.refused);
         let state = self.directory.fresh().await?;
         let (mut additions, mut changes) = (Vec::new(), Vec::new());
+        // What somebody has gathered elsewhere does not go because a program here
+        // collects it, before its owner has seen how this works.
+        let imported_hold = self.directory.followed_hold(&state, None).imported();
         // Hashing is nearly all of the work: on every core, with room for the
         // sessions of a running server where there are several.
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -55,6 +58,7 @@ impl Admin {
                     name,
                     verifiers,
                     limits: None,
+                    hold: Some(imported_hold),
                 }),
                 Err(why) => imported.refused.push(format!("line {line}: {name}: {why}")),
             }

@@ -93,6 +93,7 @@ impl Admin {
             name: name.clone(),
             verifiers,
             limits,
+            hold: None,
         };
         let account = self.directory.add(addition).await.map_err(told)?;
         Ok(self.shown(name.as_str(), &account.snapshot()))

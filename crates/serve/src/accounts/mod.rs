@@ -5,6 +5,7 @@
 //! gets at least what the store had when it asked.
 
 mod account;
+mod clock;
 mod directory;
 mod fold;
 mod live;
@@ -23,7 +24,9 @@ mod two_nodes;
 mod writer;
 
 pub use account::{Account, AccountMarks, Accounts, OpenError, ReadError};
+pub use clock::{Clock, Doubt, Verdict};
 pub use live::{ExecuteError, Handle, Unavailable};
 pub use machine::{Decision, Machine, OpenFault, Sealed};
 pub use names::{AccountName, AccountNameError, NameRules, normal_domain};
 pub use registry::Registry;
+pub use sweep::{SweepTotals, Sweeps};

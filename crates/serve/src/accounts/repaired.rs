@@ -93,6 +93,7 @@ async fn a_directory_goes_on_after_its_repair() {
             name: name.to_owned(),
             id: AccountId(id),
             verifiers: Vec::new(),
+            settings: std::collections::BTreeMap::new(),
         };
         directory::Command::AddAccounts(vec![account])
     };

@@ -440,7 +440,7 @@ impl<M: Machine> Writer<'_, M> {
         waiting: &VecDeque<Pending<M>>,
         most: usize,
     ) -> Result<Decided<M>, Vec<M::Part>> {
-        let now = self.live.shared.node.env.now();
+        let now = self.live.shared.node.now();
         let mut decided = Decided {
             state: (**base).clone(),
             changes: Vec::new(),

@@ -28,7 +28,7 @@ async fn run(directory: Directory) {
             Err(error) => warn!(account = %id, %error, "a removal is not finished"),
         }
     }
-    let mut sweeper = sweep::Sweeper::new(directory.accounts().clone());
+    let mut sweeper = sweep::Sweeper::new(directory.clone());
     let mut filed = env.monotonic();
     loop {
         let wait = env.timeout(node.limits.sweep_interval, node.stopping());
@@ -41,6 +41,9 @@ async fn run(directory: Directory) {
             return;
         }
         sweeper.sweep().await;
+        directory
+            .follow_defaults(node.limits.sweep_accounts_max)
+            .await;
     }
 }
 

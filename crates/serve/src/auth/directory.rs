@@ -1,5 +1,6 @@
 //! Who has an account here: logins, recipients, and the operator's commands.
 
+use super::defaults::HoldDefaults;
 use super::password::Password;
 use super::service::{Auth, Checked};
 use crate::accounts::{
@@ -11,7 +12,7 @@ use account::directory::{Command, Record, Refusal, State};
 use proto::smtp::{Address, Domain};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::Store;
 use terms::{AccountId, Timestamp};
 use tracing::{error, info, warn};
@@ -91,6 +92,7 @@ pub(super) struct Inner {
     pub(super) standings: super::standing::Standings,
     /// Accounts that were used, to be filed now and then.
     used: Mutex<HashMap<AccountId, Timestamp>>,
+    hold: Mutex<HoldDefaults>,
 }
 
 impl fmt::Debug for Directory {
@@ -129,6 +131,7 @@ impl Directory {
             registry,
             standings: Default::default(),
             used: Mutex::default(),
+            hold: Mutex::default(),
         }));
         super::background::start(&directory);
         directory.start_standings();
@@ -153,6 +156,11 @@ impl Directory {
             warn!("the store is closed while commands are on their way");
         }
         self.store().close().await;
+    }
+
+    /// What is configured for the hold, to be read or set.
+    pub(super) fn hold_defaults_mut(&self) -> MutexGuard<'_, HoldDefaults> {
+        self.0.hold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The store under it.

@@ -2,6 +2,7 @@
 
 mod background;
 mod cache;
+mod defaults;
 mod directory;
 mod operator;
 mod password;
@@ -10,6 +11,7 @@ mod scheme;
 mod service;
 mod standing;
 
+pub use defaults::HoldDefaults;
 pub use directory::{
     Directory, LANGUAGE_SETTING, Login, LoginError, Protocol, Recipient, RecipientError,
 };
@@ -22,5 +24,7 @@ pub use scheme::{
 };
 pub use service::{Auth, Checked, make};
 
+#[cfg(test)]
+mod hold_tests;
 #[cfg(test)]
 mod tests;

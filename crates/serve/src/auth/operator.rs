@@ -4,8 +4,8 @@ use super::directory::Directory;
 use super::password::Password;
 use super::pool::Busy;
 use crate::accounts::{Account, AccountName, ExecuteError, Unavailable};
-use account::directory::{Command, NewAccount, Refusal};
-use account::{Hold, HoldSettings, Limits};
+use account::directory::{Command, NewAccount, Record, Refusal};
+use account::{HoldSettings, Limits};
 use futures::StreamExt as _;
 use store::CommitError;
 use terms::AccountId;
@@ -75,6 +75,8 @@ pub struct Addition {
     pub verifiers: Vec<String>,
     /// What it may take up; `None`: what its domain says.
     pub limits: Option<Limits>,
+    /// A hold of its own; `None`: it follows its domain, or the node.
+    pub hold: Option<HoldSettings>,
 }
 
 /// Accounts made at the same time, so that they share the store's syncs.
@@ -135,13 +137,9 @@ impl Directory {
             .limits
             .or(domain.map(|domain| domain.limits))
             .unwrap_or_default();
-        let hold = domain.and_then(|domain| domain.hold);
-        // As RFC 1939 §5 has it, where the domain says nothing: longer holds want an
-        // operator who can see and change them.
-        let hold = hold.unwrap_or(HoldSettings {
-            hold: Hold::Remove,
-            ..HoldSettings::default()
-        });
+        let hold = addition
+            .hold
+            .unwrap_or_else(|| self.followed_hold(&state, addition.name.domain()));
         let id = AccountId(self.accounts().node().env.random_u128());
         let floor = state.uid_validity_floor(name);
         Ok(self.accounts().create(id, limits, hold, floor).await?)
@@ -154,6 +152,11 @@ impl Directory {
             name: addition.name.as_str().to_owned(),
             id: *id,
             verifiers: addition.verifiers.clone(),
+            settings: addition
+                .hold
+                .map(|_| (Record::HOLD.to_owned(), "own".to_owned()))
+                .into_iter()
+                .collect(),
         });
         let entered = self.execute(Command::AddAccounts(entries.collect())).await;
         if let Err(ExecuteError::Refused(_)) = &entered {

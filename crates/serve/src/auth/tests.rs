@@ -16,7 +16,7 @@ const CHEAP: Cost = Cost {
     iterations: 16,
 };
 
-async fn opened(store: &MemoryStore, seed: u64) -> Directory {
+pub(super) async fn opened(store: &MemoryStore, seed: u64) -> Directory {
     let env = Env::simulated(seed, Timestamp::from_seconds(1_700_000_000));
     let node = Node::new(env, Limits::default());
     let accounts = Accounts::new(Arc::clone(&node), Arc::new(store.clone()));
@@ -29,7 +29,7 @@ async fn opened(store: &MemoryStore, seed: u64) -> Directory {
         .unwrap()
 }
 
-async fn add(directory: &Directory, name: &str, password: &str) -> crate::Account {
+pub(super) async fn add(directory: &Directory, name: &str, password: &str) -> crate::Account {
     let password = Password::new(password.as_bytes()).unwrap();
     let verifiers = directory.auth().make(&password).await.unwrap();
     let name = AccountName::new(name, directory.rules()).unwrap();
@@ -38,6 +38,7 @@ async fn add(directory: &Directory, name: &str, password: &str) -> crate::Accoun
             name,
             verifiers,
             limits: None,
+            hold: None,
         })
         .await
         .unwrap()
@@ -105,6 +106,7 @@ async fn a_right_password_renews_old_verifiers() {
             name: name.clone(),
             verifiers: vec!["{PLAIN}right".to_owned()],
             limits: None,
+            hold: None,
         })
         .await
         .unwrap();
@@ -168,6 +170,7 @@ async fn an_account_is_added_and_removed_on_every_node() {
         name: name.clone(),
         verifiers: Vec::new(),
         limits: None,
+        hold: None,
     };
     assert!(matches!(
         two.add(again).await,
@@ -225,6 +228,7 @@ async fn many_are_added_and_a_taken_name_stops_it() {
         name: AccountName::new(&format!("u{number}"), directory.rules()).unwrap(),
         verifiers: vec![format!("{{PLAIN}}p{number}")],
         limits: None,
+        hold: None,
     };
     let mut seen = 0;
     directory

@@ -211,7 +211,8 @@ impl Selected {
             Code::PermanentFlags(FlagSet::new(), false)
         } else {
             let more = mailbox.keywords.len() < Mailbox::KEYWORDS_MAX;
-            Code::PermanentFlags(flags, more)
+            // What mirrors the POP3 devices no client can set.
+            Code::PermanentFlags(account::without_collected(&flags), more)
         };
         let text = if self.read_only {
             "read-only"

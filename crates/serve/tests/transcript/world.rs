@@ -271,6 +271,11 @@ impl World {
                 self.limits.octets_in_flight_max = count.parse().map_err(|_| "no number")?;
                 Ok(())
             }
+            ("clock-jumps", [seconds]) => {
+                let seconds: i64 = seconds.parse().map_err(|_| "no number")?;
+                self.env.shift_wall(seconds * 1_000);
+                Ok(())
+            }
             ("mark", _) => {
                 self.marked = self.env.monotonic();
                 Ok(())
@@ -399,14 +404,15 @@ impl World {
     }
 
     /// Makes an account whose hold is `remove` where no other was said. Options:
-    /// `quota OCTETS`, `folders`.
+    /// `quota OCTETS`, `folders`, `hold SECONDS`, `hold forever`, `retr`,
+    /// `show-collected`.
     pub(crate) async fn account(
         &mut self,
         name: &str,
         password: &str,
         options: &[&str],
     ) -> Result<(), String> {
-        let hold = self.hold;
+        let mut hold = self.hold;
         let command = directory::Command::SetDomain {
             name: "example.org".to_owned(),
             domain: directory::Domain {
@@ -420,12 +426,23 @@ impl World {
         if let Some(at) = options.iter().position(|option| *option == "quota") {
             limits.octets = Some(options[at + 1].parse().map_err(|_| "no quota")?);
         }
+        hold.show_collected |= options.contains(&"show-collected");
+        if let Some(at) = options.iter().position(|option| *option == "hold") {
+            hold.hold = match options[at + 1] {
+                "forever" => Hold::Forever,
+                seconds => Hold::Span(seconds.parse().map_err(|_| "no span")?),
+            };
+        }
+        if options.contains(&"retr") {
+            hold.collect = account::Collect::Retr;
+        }
         let name = AccountName::new(name, server.directory.rules());
         let name = name.map_err(|error| error.to_string())?;
         let addition = Addition {
             name: name.clone(),
             verifiers: vec![format!("{{PLAIN}}{password}")],
             limits: Some(limits),
+            hold: Some(hold),
         };
         let made = server.directory.add(addition).await;
         made.map_err(|error| error.to_string())?;

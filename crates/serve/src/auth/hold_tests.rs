@@ -1,0 +1,231 @@
+//! The hold over a whole directory: defaults that accounts follow, owners that are
+//! told, the wall clock over restarts.
+
+use super::tests::{add, opened};
+use super::*;
+use account::directory::{Command, Domain};
+use account::{Collect, DeviceId, DeviceProtocols, Hold, HoldSettings, NewMessage, Source};
+use std::time::Duration;
+use store::MemoryStore;
+use terms::{BlobId, EmailNumber, MailboxId, Uid};
+
+const DAY: u64 = 86_400;
+
+fn days(days: u32) -> HoldSettings {
+    HoldSettings {
+        hold: Hold::Span(days * 86_400),
+        ..HoldSettings::default()
+    }
+}
+
+async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+fn hold_of(account: &crate::Account) -> Hold {
+    account.snapshot().hold().hold
+}
+
+/// One message in INBOX.
+async fn mail(directory: &Directory, account: &crate::Account, blob: u128) {
+    let blob = BlobId(blob);
+    let mut sink = directory.store().blob_sink(blob, None);
+    sink.write(b"Subject: x\r\n\r\n").await.unwrap();
+    sink.finish(bytes::Bytes::new()).await.unwrap();
+    let command = account::Command::Append {
+        mailbox: MailboxId::INBOX.into(),
+        create: false,
+        messages: vec![NewMessage::new(blob, 14)],
+        source: Source::Delivery,
+    };
+    account.execute(command).await.unwrap();
+}
+
+async fn collect(account: &crate::Account, device: DeviceId) {
+    let command = account::Command::Collect {
+        device,
+        how: Collect::Dele,
+        messages: vec![(EmailNumber(1), Uid::MIN)],
+    };
+    account.execute(command).await.unwrap();
+}
+
+fn messages(account: &crate::Account) -> u32 {
+    let state = account.snapshot();
+    state.mailbox(MailboxId::INBOX).unwrap().counts.messages
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_follow_their_domain_and_else_the_node() {
+    let store = MemoryStore::new();
+    let directory = opened(&store, 1).await;
+    let alice = add(&directory, "alice", "x").await;
+    let bob = add(&directory, "bob@example.net", "x").await;
+    assert_eq!(hold_of(&alice), Hold::Span(30 * 86_400));
+    let own = Command::Set {
+        name: "bob@example.net".into(),
+        key: account::directory::Record::HOLD.into(),
+        value: Some("own".into()),
+    };
+    directory.execute(own).await.unwrap();
+    // What is configured, then what the store has for the node, then the domain's.
+    directory.configure_hold(HoldDefaults {
+        hold: days(20),
+        ..HoldDefaults::default()
+    });
+    pass(70).await;
+    assert_eq!(hold_of(&alice), Hold::Span(20 * 86_400));
+    let node = Command::SetNode {
+        hold: Some(Some(days(40))),
+        settings: Vec::new(),
+    };
+    directory.execute(node).await.unwrap();
+    pass(70).await;
+    assert_eq!(hold_of(&alice), Hold::Span(40 * 86_400));
+    let domain = Command::SetDomain {
+        name: "example.org".into(),
+        domain: Domain {
+            hold: Some(days(10)),
+            ..Domain::default()
+        },
+    };
+    directory.execute(domain).await.unwrap();
+    pass(70).await;
+    assert_eq!(hold_of(&alice), Hold::Span(10 * 86_400));
+    // It waits a day, as any change that lets mail go sooner.
+    let hold = alice.snapshot().hold();
+    assert_eq!(hold.floor(), hold.changed.plus_millis(86_400_000));
+    // A new account is made with it and waits for nothing.
+    let carl = add(&directory, "carl", "x").await;
+    assert_eq!(carl.snapshot().hold(), days(10));
+    // Bob has his own.
+    assert_eq!(hold_of(&bob), Hold::Span(30 * 86_400));
+    // Once all follow, nothing is written any more.
+    let head = directory.snapshot().head();
+    pass(600).await;
+    assert_eq!(directory.snapshot().head(), head);
+}
+
+/// Few at a time, and a restart goes on where it was.
+#[tokio::test(start_paused = true)]
+async fn defaults_are_followed_step_by_step() {
+    let store = MemoryStore::new();
+    let directory = opened(&store, 1).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        add(&directory, name, "x").await;
+    }
+    let node = Command::SetNode {
+        hold: Some(Some(days(40))),
+        settings: Vec::new(),
+    };
+    directory.execute(node).await.unwrap();
+    assert!(!directory.follow_defaults(2).await);
+    let second = opened(&store, 2).await;
+    let following = |directory: &Directory| {
+        let state = directory.snapshot();
+        let names: Vec<(String, terms::AccountId)> = state
+            .accounts(None)
+            .map(|(name, record)| (name.to_owned(), record.id))
+            .collect();
+        let accounts = directory.accounts().clone();
+        async move {
+            let mut following = Vec::new();
+            for (name, id) in names {
+                if hold_of(&accounts.open(id).await.unwrap()) == Hold::Span(40 * 86_400) {
+                    following.push(name);
+                }
+            }
+            following.len()
+        }
+    };
+    assert_eq!(following(&second).await, 2);
+    assert!(!second.follow_defaults(2).await);
+    assert_eq!(following(&second).await, 4);
+    assert!(second.follow_defaults(2).await);
+    assert_eq!(following(&second).await, 5);
+    assert!(second.follow_defaults(2).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_is_told_before_a_device_is_forgotten() {
+    let store = MemoryStore::new();
+    let directory = opened(&store, 1).await;
+    let alice = add(&directory, "alice", "x").await;
+    let language = Command::Set {
+        name: "alice@example.org".into(),
+        key: LANGUAGE_SETTING.into(),
+        value: Some("de".into()),
+    };
+    directory.execute(language).await.unwrap();
+    let declare = account::Command::DeclareDevice {
+        name: "phone".into(),
+        protocols: DeviceProtocols {
+            pop3: true,
+            imap: false,
+        },
+        expires: None,
+        may_not_delete: false,
+    };
+    alice.execute(declare).await.unwrap();
+    mail(&directory, &alice, 77).await;
+    collect(&alice, DeviceId(2)).await;
+    pass(82 * DAY).await;
+    assert_eq!(messages(&alice), 1);
+    pass(2 * DAY).await;
+    // One each for the phone and for the default device.
+    assert_eq!(messages(&alice), 3);
+    let state = alice.with_table(MailboxId::INBOX).await.unwrap();
+    let table = state.table(MailboxId::INBOX).unwrap();
+    let row = table.rows().nth(1).unwrap();
+    let octets = directory.store().blob(row.blob, 0..4_096).await.unwrap();
+    let text = String::from_utf8(octets.to_vec()).unwrap();
+    assert!(text.contains("Subject: =?utf-8?B?"), "{text}");
+    assert!(state.device(DeviceId(1)).unwrap().counts());
+    pass(6 * DAY).await;
+    assert!(alice.snapshot().device(DeviceId(1)).unwrap().counts());
+    pass(2 * DAY).await;
+    assert!(!alice.snapshot().device(DeviceId(1)).unwrap().counts());
+    // What the phone had collected goes 30 days after nobody waits any more.
+    assert_eq!(messages(&alice), 3);
+    pass(30 * DAY).await;
+    assert_eq!(messages(&alice), 2);
+    assert_eq!(directory.accounts().node().sweeps.totals().expunged, 1);
+}
+
+/// A wall clock that has jumped while the server was off lets nothing go, until the
+/// operator says that it is right.
+#[tokio::test(start_paused = true)]
+async fn a_jump_over_a_restart_stops_the_hold() {
+    let store = MemoryStore::new();
+    let first = opened(&store, 1).await;
+    let alice = add(&first, "alice", "x").await;
+    mail(&first, &alice, 77).await;
+    collect(&alice, DeviceId::DEFAULT).await;
+    pass(7_200).await;
+    first.accounts().node().stop();
+    pass(60).await;
+
+    // The next process begins with a clock of its own, 40 days later.
+    let second = opened(&store, 2).await;
+    let node = second.accounts().node().clone();
+    node.env.shift_wall(40 * 86_400_000);
+    let alice = second.accounts().open(alice.id()).await.unwrap();
+    pass(3_600).await;
+    assert_eq!(messages(&alice), 1);
+    assert!(node.clock.doubt().is_some());
+    assert_eq!(node.sweeps.totals().stopped, 1);
+    node.stop();
+    pass(60).await;
+
+    // A third does not believe it either, and is told.
+    let third = opened(&store, 3).await;
+    let node = third.accounts().node().clone();
+    node.env.shift_wall(40 * 86_400_000);
+    let alice = third.accounts().open(alice.id()).await.unwrap();
+    pass(3_600).await;
+    assert_eq!(messages(&alice), 1);
+    third.resume_sweeping().await.unwrap();
+    pass(120).await;
+    assert_eq!(messages(&alice), 0);
+    assert_eq!(node.clock.doubt(), None);
+}
