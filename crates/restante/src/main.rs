@@ -29,6 +29,7 @@ mod password;
 mod place;
 mod privileges;
 mod running;
+mod secret;
 mod serving;
 mod tls;
 

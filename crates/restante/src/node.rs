@@ -2,14 +2,15 @@
 
 use crate::accept::Begin;
 use crate::admin::Admin;
-use crate::config::{Config, Octets, Protocol};
+use crate::config::{self, Config, Octets, Protocol};
 use crate::error::{Failure, Outcome, While as _};
 use crate::languages;
 use crate::memory;
 use crate::place::Place;
 use crate::privileges::{Servant, make_data_directory};
+use crate::secret;
 use serve::accounts::NameRules;
-use serve::auth::{Auth, Cost};
+use serve::auth::{self, Auth, CertificateName, Cost, Scram};
 use serve::imap::Imap;
 use serve::lmtp::{Lmtp, Nul};
 use serve::pop3::{Languages, Policy, Pop3, Settings};
@@ -61,7 +62,8 @@ impl Opened {
         let failure = store.failure();
         let store: Arc<dyn Store> = Arc::new(store);
         let accounts = Accounts::new(Arc::clone(&node), Arc::clone(&store));
-        let auth = Auth::new(Arc::clone(&node), Cost::default());
+        let settings = settings(place)?;
+        let auth = Auth::with(Arc::clone(&node), Cost::default(), settings);
         let rules = NameRules {
             default_domain: place.config.default_domain.clone(),
             separator: Some(place.config.separator.0),
@@ -226,6 +228,26 @@ fn tables_octets_max(set: Option<Octets>) -> Outcome<usize> {
     }
 }
 
+/// How people log in.
+fn settings(place: &Place) -> Outcome<auth::Settings> {
+    let set = &place.config.auth;
+    Ok(auth::Settings {
+        scram: match set.scram {
+            config::Scram::Auto => Scram::Auto,
+            config::Scram::On => Scram::On,
+            config::Scram::Off => Scram::Off,
+        },
+        external: place.config.tls.as_ref().and_then(|tls| {
+            tls.client_ca.as_ref()?;
+            Some(match tls.client_name {
+                config::ClientName::Email => CertificateName::Email,
+                config::ClientName::Cn => CertificateName::CommonName,
+            })
+        }),
+        ..auth::Settings::new(secret::of(&place.data)?)
+    })
+}
+
 fn limits(config: &Config) -> Outcome<Limits> {
     let set = &config.limits;
     Ok(Limits {
@@ -243,6 +265,10 @@ fn limits(config: &Config) -> Outcome<Limits> {
         octets_wait: set.memory_timeout.0,
         append_stall: set.append_timeout.0,
         shutdown: set.shutdown.0,
+        login_failures_max: usize::try_from(config.auth.failures)?,
+        login_delay_max: config.auth.delay_max.0,
+        login_block: config.auth.block.0,
+        login_forget: config.auth.forget.0,
         ..Limits::default()
     })
 }

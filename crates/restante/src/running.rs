@@ -1,7 +1,7 @@
 //! A running server: listeners, signals, the control socket, the end.
 
 use crate::accept::{self, Sessions};
-use crate::config::Config;
+use crate::config::{ClientName, Config};
 use crate::control;
 use crate::error::{Failure, Outcome, While as _};
 use crate::listen::Bound;
@@ -9,6 +9,7 @@ use crate::node::Opened;
 use crate::place::Place;
 use crate::tls::Certificates;
 use sd_notify::NotifyState;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -46,10 +47,7 @@ impl Prepared {
         let per_address = usize::try_from(config.limits.connections_per_address)?;
         let sessions = Sessions::new(Arc::clone(opened.node()), per_address);
         let control = control::server::listen(&self.place.data, Arc::clone(&opened))?;
-        let tls = self
-            .certificates
-            .as_ref()
-            .map(|found| serve::Tls::new(found.config()));
+        let tls = self.certificates.as_ref().map(Certificates::tls);
         for bound in self.sockets {
             let begin = opened.begin(bound.protocol, bound.plaintext_login, tls.clone(), config);
             accept::listen(bound, tls.clone(), begin, &sessions).when("cannot listen")?;
@@ -154,6 +152,12 @@ fn reload(place: &Place, certificates: Option<&Certificates>) {
     }
 }
 
+/// Who certifies clients, and what of a certificate counts.
+fn clients(config: &Config) -> Option<(&PathBuf, ClientName)> {
+    let tls = config.tls.as_ref()?;
+    Some((tls.client_ca.as_ref()?, tls.client_name))
+}
+
 /// The settings that have changed and cannot be changed while the server runs.
 fn needs_restart<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str> {
     [
@@ -164,6 +168,8 @@ fn needs_restart<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str
         ("user", old.user != new.user || old.group != new.group),
         ("listen", old.listen != new.listen),
         ("tls", old.tls.is_some() != new.tls.is_some()),
+        ("tls.client-ca", clients(old) != clients(new)),
+        ("auth", old.auth != new.auth),
         ("limits", old.limits != new.limits),
         ("log.format", old.log.format != new.log.format),
     ]

@@ -2,12 +2,13 @@
 //! making one for the demo.
 
 use crate::config::Tls;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -71,7 +72,7 @@ impl Certificates {
         let offered = Arc::new(Offered(RwLock::new(Arc::new(read(files)?))));
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients(files)?)
             .with_cert_resolver(Arc::clone(&offered) as Arc<dyn ResolvesServerCert>);
         config.session_storage = rustls::server::ServerSessionMemoryCache::new(SESSIONS_MAX);
         config.ticketer = ring::Ticketer::new()?;
@@ -96,9 +97,42 @@ impl Certificates {
     }
 
     /// What a handshake needs.
-    pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+    pub fn tls(&self) -> serve::Tls {
+        let offered = Arc::clone(&self.offered);
+        serve::Tls::new(Arc::clone(&self.config)).with_certificate(move || {
+            let newest = offered.0.read().unwrap_or_else(PoisonError::into_inner);
+            newest.cert.first().cloned()
+        })
     }
+}
+
+/// Checks the certificates of clients that have one, where there is somebody to
+/// certify them.
+fn clients(files: &Tls) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let Some(file) = &files.client_ca else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let content = |what: String| TlsError::Content {
+        file: file.clone(),
+        what,
+    };
+    let pem = fs::read(file).map_err(|error| TlsError::File {
+        file: file.clone(),
+        error,
+    })?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| content(format!("no PEM: {error}")))?;
+        let added = roots.add(certificate);
+        added.map_err(|error| content(format!("a certificate in it cannot be used: {error}")))?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|_| {
+            content("there is no certificate in it; it must hold BEGIN CERTIFICATE".to_owned())
+        })
 }
 
 fn read(files: &Tls) -> Result<CertifiedKey, TlsError> {
@@ -146,6 +180,7 @@ pub fn self_signed(directory: &Path, today: jiff::civil::Date) -> Result<Tls, Tl
     let files = Tls {
         certificate: directory.join("certificate.pem"),
         key: directory.join("key.pem"),
+        ..Tls::default()
     };
     let end = directory.join("valid-until");
     let valid = fs::read_to_string(&end)
@@ -230,6 +265,7 @@ mod tests {
             let files = Tls {
                 certificate: certificate.into(),
                 key: key.into(),
+                ..Tls::default()
             };
             let error = read(&files).unwrap_err().to_string();
             assert!(error.starts_with(&*file.to_string_lossy()), "{error}");

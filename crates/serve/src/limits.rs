@@ -69,6 +69,21 @@ pub struct Limits {
     /// A wrong password, or one for an unknown name, is answered so long after
     /// the question, or a multiple of it where computing took longer.
     pub wrong_password_delay: Duration,
+    /// So many different wrong passwords from one network are answered no later
+    /// than others; each further one doubles the time.
+    pub login_failures_free: usize,
+    /// So many different wrong passwords from one network, and it is blocked:
+    /// logins are refused unseen, with a text that says until when.
+    pub login_failures_max: usize,
+    /// A wrong password is answered no later than this.
+    pub login_delay_max: Duration,
+    /// A first block takes so long; each further one twice as long.
+    pub login_block: Duration,
+    /// A wrong password is forgotten after so long.
+    pub login_forget: Duration,
+    /// Networks with wrong passwords that are remembered; beyond that those not
+    /// seen for longest are forgotten.
+    pub login_networks_max: usize,
     /// Passwords waiting to be hashed; more are Busy at once.
     pub passwords_waiting_max: usize,
     /// A password that has waited longer for a thread is Busy.
@@ -119,6 +134,12 @@ impl Default for Limits {
             octets_wait: MINUTE * 5,
             append_stall: Duration::from_secs(30),
             wrong_password_delay: Duration::from_secs(2),
+            login_failures_free: 5,
+            login_failures_max: 20,
+            login_delay_max: Duration::from_secs(30),
+            login_block: MINUTE * 15,
+            login_forget: MINUTE * 60,
+            login_networks_max: 100_000,
             passwords_waiting_max: 1_000,
             password_wait: Duration::from_secs(5),
             password_kept: MINUTE * 5,

@@ -10,6 +10,7 @@
 //! after it (RFC 9051 §6.2.1, RFC 2595 §4), and a peer is cut off for being
 //! slow only when no octet at all moved for [`Limits::write_stall`].
 
+mod binding;
 mod peer;
 
 pub use peer::{Network, Peer};
@@ -18,6 +19,8 @@ use crate::accounts::{Clock, Sweeps};
 use crate::env::Env;
 use crate::limits::{Limits, Octets, OctetsHeld};
 use bytes::BytesMut;
+use proto::sasl::Binding;
+use rustls::pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
@@ -102,22 +105,42 @@ impl fmt::Debug for Node {
 /// The TLS configuration of the listeners; can be replaced while sessions run,
 /// which keep what they began with. Cheap to clone.
 #[derive(Clone)]
-pub struct Tls(Arc<RwLock<Arc<rustls::ServerConfig>>>);
+pub struct Tls {
+    config: Arc<RwLock<Arc<rustls::ServerConfig>>>,
+    certificate: Option<Certificate>,
+}
+
+/// Says which certificate is offered now.
+type Certificate = Arc<dyn Fn() -> Option<CertificateDer<'static>> + Send + Sync>;
 
 impl Tls {
     /// Starts with `config`.
     pub fn new(config: Arc<rustls::ServerConfig>) -> Self {
-        Self(Arc::new(RwLock::new(config)))
+        Self {
+            config: Arc::new(RwLock::new(config)),
+            certificate: None,
+        }
+    }
+
+    /// Knows which certificate is offered, too: logins can be bound to it.
+    pub fn with_certificate(
+        self,
+        certificate: impl Fn() -> Option<CertificateDer<'static>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            certificate: Some(Arc::new(certificate)),
+            ..self
+        }
     }
 
     /// New handshakes use `config`.
     pub fn replace(&self, config: Arc<rustls::ServerConfig>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
     /// What new handshakes use.
     pub fn current(&self) -> Arc<rustls::ServerConfig> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -188,6 +211,8 @@ pub struct Stream {
     peer: Peer,
     /// The proxy that the peer comes through.
     via: Option<Box<Peer>>,
+    /// The hash of the certificate that TLS has shown.
+    end_point: Option<Box<[u8]>>,
     octets_in: u64,
     octets_out: u64,
     /// When it began, by the monotonic clock.
@@ -234,6 +259,7 @@ impl Stream {
             node,
             peer,
             via: None,
+            end_point: None,
             octets_in: 0,
             octets_out: 0,
         }
@@ -553,20 +579,43 @@ impl Stream {
             .await
             .map_err(|elapsed| StreamError::Handshake(elapsed.to_string()))?
             .map_err(|error| StreamError::Handshake(error.to_string()))?;
+        // A certificate that was exchanged meanwhile would make a binding that does
+        // not fit: that login fails, and the next is right.
+        self.end_point = tls
+            .certificate
+            .as_ref()
+            .and_then(|offered| binding::end_point(&offered()?));
         self.wire = Wire::Tls(Box::new(stream));
         Ok(())
     }
 
-    /// Keying material of the TLS connection (RFC 5705), for channel binding
-    /// (RFC 9266); `None` without TLS.
-    pub fn tls_exporter(&self, label: &[u8]) -> Option<[u8; 32]> {
+    /// What the TLS connection can be bound by; empty without TLS. RFC 9266 has
+    /// `tls-exporter` for TLS 1.3; before, not every connection has one of its own.
+    pub fn channel_bindings(&self) -> Vec<(Binding, Vec<u8>)> {
+        let Wire::Tls(tls) = &self.wire else {
+            return Vec::new();
+        };
+        let (_, connection) = tls.get_ref();
+        let mut bindings = Vec::new();
+        if connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
+            let exported =
+                connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]));
+            bindings.extend(exported.map(|octets| (Binding::TlsExporter, octets.to_vec())));
+        }
+        let end_point = self.end_point.as_ref();
+        bindings.extend(end_point.map(|hash| (Binding::TlsServerEndPoint, hash.to_vec())));
+        bindings
+    }
+
+    /// The certificate that the client has shown in the TLS handshake, in DER; it
+    /// was checked there.
+    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
         let Wire::Tls(tls) = &self.wire else {
             return None;
         };
         let (_, connection) = tls.get_ref();
-        connection
-            .export_keying_material([0; 32], label, Some(&[]))
-            .ok()
+        let certificate = connection.peer_certificates()?.first()?;
+        Some(certificate.to_vec())
     }
 
     /// Closes as [`Stream::close`] does, for a peer that did not ask for it: what

@@ -28,8 +28,10 @@ impl Entry {
             Self::Account(record) => {
                 let devices = record.devices.iter();
                 let devices = devices.map(|d| d.name.len() + verifiers(&d.verifiers) + 16);
+                let uses = record.uses.values().map(|(_, from)| from.len() + 16);
                 verifiers(&record.verifiers)
                     + devices.sum::<usize>()
+                    + uses.sum::<usize>()
                     + settings(&record.settings)
                     + 48
             }

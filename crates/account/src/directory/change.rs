@@ -1,5 +1,6 @@
 //! What a commit of the directory carries.
 
+use super::DeviceUse;
 use super::blocks::Entry;
 use terms::{AccountId, ModSeq, Timestamp};
 
@@ -29,6 +30,7 @@ pub(super) enum Change {
     Used(Vec<(AccountId, Timestamp)>),
     /// The log was repaired: the numbers between belong to what is lost.
     Epoch,
+    DevicesUsed(Vec<DeviceUse>),
 }
 
 impl Changes {

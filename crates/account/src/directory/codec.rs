@@ -3,7 +3,7 @@
 
 use super::blocks::{Block, Entry};
 use super::change::{Change, Changes};
-use super::{DeviceCredential, Domain, Record};
+use super::{DeviceCredential, DeviceUse, Domain, Record};
 use crate::DeviceId;
 use crate::codec::{
     Result, put_bool, put_hold, put_limits, put_option, put_time, put_validity, take_bool,
@@ -79,6 +79,16 @@ fn put_change(w: &mut Writer, change: &Change) {
             }
         }
         Change::Epoch => w.u8(6),
+        Change::DevicesUsed(uses) => {
+            w.u8(7);
+            w.varint(uses.len() as u64);
+            for used in uses {
+                w.u128(used.account.0);
+                w.varint(used.device.0.into());
+                put_time(w, used.time);
+                w.text(&used.from);
+            }
+        }
     }
 }
 
@@ -104,15 +114,37 @@ fn take_change(r: &mut Reader<'_>) -> Result<Change> {
             Change::Used(uses.collect::<Result<_>>()?)
         }
         6 => Change::Epoch,
+        7 => {
+            let count = r.count(19)?;
+            let uses = (0..count).map(|_| {
+                Ok(DeviceUse {
+                    account: AccountId(r.u128()?),
+                    device: DeviceId(r.varint32()?),
+                    time: take_time(r)?,
+                    from: r.text()?.to_owned(),
+                })
+            });
+            Change::DevicesUsed(uses.collect::<Result<_>>()?)
+        }
         _ => return Err(r.malformed("a change of a known kind")),
     })
 }
 
 pub(super) fn put_entry(w: &mut Writer, entry: &Entry) {
     match entry {
-        Entry::Account(record) => {
+        Entry::Account(record) if record.uses.is_empty() => {
             w.u8(1);
             put_record(w, record);
+        }
+        Entry::Account(record) => {
+            w.u8(5);
+            put_record(w, record);
+            w.varint(record.uses.len() as u64);
+            for (device, (time, from)) in &record.uses {
+                w.varint(device.0.into());
+                put_time(w, *time);
+                w.text(from);
+            }
         }
         Entry::Alias(id) => {
             w.u8(2);
@@ -141,6 +173,16 @@ fn take_entry(r: &mut Reader<'_>) -> Result<Entry> {
             settings: take_settings(r)?,
         })),
         4 => Entry::Floor(take_validity(r)?.ok_or_else(|| r.malformed("a UIDVALIDITY"))?),
+        5 => {
+            let mut record = take_record(r)?;
+            let count = r.count(3)?;
+            for _ in 0..count {
+                let device = DeviceId(r.varint32()?);
+                let used = (take_time(r)?, r.text()?.to_owned());
+                record.uses.insert(device, used);
+            }
+            Entry::Account(Arc::new(record))
+        }
         _ => return Err(r.malformed("an entry of a known kind")),
     })
 }
@@ -183,6 +225,7 @@ fn take_record(r: &mut Reader<'_>) -> Result<Record> {
         },
         settings: take_settings(r)?,
         last_used: take_option(r, take_time)?,
+        uses: BTreeMap::new(),
     })
 }
 

@@ -3,8 +3,8 @@
 use super::blocks::Entry;
 use super::change::{Change, Changes};
 use super::{
-    Command, Decision, DeviceCredential, Domain, NAME, NODE, NewAccount, Record, Refusal, State,
-    domain_key, floor_key, name_key,
+    Command, Decision, DeviceCredential, DeviceUse, Domain, NAME, NODE, NewAccount, Record,
+    Refusal, State, domain_key, floor_key, name_key,
 };
 use crate::HoldSettings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +80,15 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             return Ok(Decision {
                 changes: Changes { list },
             });
+        }
+        Command::FileDeviceUse(uses) => {
+            let known = uses.iter().filter(|used| {
+                state.ids.contains(&used.account) && used.from.len() <= DeviceUse::FROM_OCTETS_MAX
+            });
+            let known: Vec<_> = known.cloned().collect();
+            if !known.is_empty() {
+                draft.changes.push(Change::DevicesUsed(known));
+            }
         }
         Command::SetVerifiers { .. }
         | Command::SetEnabled { .. }
@@ -331,6 +340,7 @@ fn change_record(record: &mut Record, command: &Command) -> Result<(), Refusal> 
         Command::RemoveDevice { device, .. } => {
             let before = record.devices.len();
             record.devices.retain(|known| known.device != *device);
+            record.uses.remove(device);
             if record.devices.len() == before {
                 return Err(Refusal::NoSuchDevice);
             }

@@ -60,6 +60,8 @@ pub struct Record {
     pub settings: BTreeMap<String, String>,
     /// When it was last used, as far as filed.
     pub last_used: Option<Timestamp>,
+    /// When and from where each of its devices was last used, as far as filed.
+    pub uses: BTreeMap<crate::DeviceId, (Timestamp, String)>,
 }
 
 impl Record {
@@ -74,6 +76,7 @@ impl Record {
             devices: Vec::new(),
             settings: BTreeMap::new(),
             last_used: None,
+            uses: BTreeMap::new(),
         }
     }
 
@@ -230,6 +233,26 @@ pub enum Command {
     /// Goes on after a repair: the number of changes jumps, so that none is used
     /// again that belongs to what is lost.
     Epoch,
+    /// Files when and from where devices, and so their accounts, were last used.
+    FileDeviceUse(Vec<DeviceUse>),
+}
+
+/// A device was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceUse {
+    /// Of which account.
+    pub account: AccountId,
+    /// Which.
+    pub device: crate::DeviceId,
+    /// When.
+    pub time: Timestamp,
+    /// From where: an address, at most 64 octets.
+    pub from: String,
+}
+
+impl DeviceUse {
+    /// Octets of `from` at the most.
+    pub const FROM_OCTETS_MAX: usize = 64;
 }
 
 /// An account to be added.
@@ -340,6 +363,11 @@ impl State {
         self.schemes.get(scheme).copied().unwrap_or(0)
     }
 
+    /// How many accounts have a password.
+    pub fn accounts_with_password(&self) -> usize {
+        self.accounts_with(ANY_SCHEME)
+    }
+
     /// All accounts after `after`, ascending by name.
     pub fn accounts<'a>(
         &'a self,
@@ -433,19 +461,41 @@ impl State {
             Change::Epoch => {}
             Change::Used(uses) => {
                 for (id, time) in uses {
-                    self.file_use(number, *id, *time);
+                    self.file_use(number, *id, *time, None);
+                }
+            }
+            Change::DevicesUsed(uses) => {
+                for used in uses {
+                    self.file_use(number, used.account, used.time, Some(used));
                 }
             }
         }
     }
 
-    fn file_use(&mut self, number: ModSeq, id: AccountId, time: Timestamp) {
+    fn file_use(
+        &mut self,
+        number: ModSeq,
+        id: AccountId,
+        time: Timestamp,
+        device: Option<&DeviceUse>,
+    ) {
         let Some(key) = self.ids.get(&id).cloned() else {
             return;
         };
         if let Some(Entry::Account(record)) = self.blocks.get(&key) {
             let mut record = Record::clone(record);
             record.last_used = record.last_used.max(Some(time));
+            if let Some(used) = device {
+                // Devices that have gone leave nothing behind.
+                let Record { devices, uses, .. } = &mut record;
+                let is_known = |id: &crate::DeviceId| {
+                    *id == crate::DeviceId::DEFAULT || devices.iter().any(|d| d.device == *id)
+                };
+                uses.retain(|id, _| is_known(id));
+                if is_known(&used.device) {
+                    uses.insert(used.device, (time, used.from.clone()));
+                }
+            }
             self.blocks
                 .insert(number, &key, Entry::Account(Arc::new(record)));
         }
@@ -469,6 +519,9 @@ impl State {
     fn count_schemes(&mut self, record: &Record, add: bool) {
         let schemes = Arc::make_mut(&mut self.schemes);
         let mut counted: Vec<&str> = record.verifiers.iter().filter_map(|v| scheme(v)).collect();
+        if !record.verifiers.is_empty() {
+            counted.push(ANY_SCHEME);
+        }
         counted.sort_unstable();
         counted.dedup();
         for scheme in counted {
@@ -487,6 +540,9 @@ pub fn scheme(verifier: &str) -> Option<&str> {
     let (scheme, _) = verifier.strip_prefix('{')?.split_once('}')?;
     Some(scheme)
 }
+
+/// Under what accounts with any verifier are counted: no scheme is called so.
+const ANY_SCHEME: &str = "";
 
 /// What keys of domains, names and floors begin with.
 const DOMAIN: &str = "d:";

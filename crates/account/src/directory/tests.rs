@@ -32,7 +32,7 @@ fn verifiers(number: u16) -> Vec<String> {
 impl Dice {
     fn command(&self, next_id: &mut u128) -> Command {
         let Self(kind, a, b, c) = *self;
-        match kind % 15 {
+        match kind % 16 {
             0..4 => Command::AddAccounts(
                 (0..1 + b % 2)
                     .map(|index| {
@@ -86,6 +86,12 @@ impl Dice {
                 settings: vec![(format!("s{}", a % 3), (c % 2 == 0).then(|| name(b)))],
             },
             12 => Command::FileUse(vec![(AccountId(b.into()), Timestamp(c.into()))]),
+            14 => Command::FileDeviceUse(vec![super::DeviceUse {
+                account: AccountId(b.into()),
+                device: crate::DeviceId(c.into()),
+                time: Timestamp(c.into()),
+                from: "192.0.2.1".into(),
+            }]),
             _ => Command::FinishRemoval(AccountId(b.into())),
         }
     }
@@ -370,7 +376,7 @@ proptest! {
             commits: Vec::new(),
         };
         if let Ok(mut loaded) = State::load(&stored) {
-            for kind in 0..14 {
+            for kind in 0..16 {
                 let command = Dice(kind, which, value, place).command(&mut next_id);
                 if let Ok(decision) = decide(&loaded, &command, Timestamp(2)) {
                     loaded.apply(&decision.changes);

@@ -1,4 +1,5 @@
-//! PLAIN. RFC 4616.
+//! The mechanisms of one message: PLAIN (RFC 4616), EXTERNAL (RFC 4422
+//! appendix A), and LOGIN, which is PLAIN in two.
 
 use super::{Claim, Secret};
 
@@ -15,6 +16,24 @@ pub(super) fn message(octets: &[u8]) -> Option<Claim> {
         authorization: authorization.into(),
         name: name.into(),
         password: Secret::new(password.into()),
+    })
+}
+
+/// LOGIN's two answers.
+pub(super) fn login(name: String, password: &str) -> Option<Claim> {
+    let legal = |text: &str| !text.is_empty() && !text.contains('\0');
+    (legal(&name) && legal(password)).then(|| Claim::Password {
+        authorization: String::new(),
+        name,
+        password: Secret::new(password.to_owned()),
+    })
+}
+
+/// `initial-response = *( UTF8-char-no-nul )`: whom to act as.
+pub(super) fn external(octets: &[u8]) -> Option<Claim> {
+    let text = std::str::from_utf8(octets).ok()?;
+    (!text.contains('\0')).then(|| Claim::External {
+        authorization: text.to_owned(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Reading the file: what is wrong, where, and what would be right.
 
 use super::table::{Key, Table};
-use super::{Address, Config, Limits, Listen, Log, Octets, Pop3, Protocol, Tls};
+use super::{Address, Auth, Config, Limits, Listen, Log, Octets, Pop3, Protocol, Tls};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -131,6 +131,7 @@ impl Reader<'_> {
     fn names(&mut self, root: &DeTable<'_>) {
         self.keys(root, Config::KEYS, "");
         self.child(root, "tls", Tls::KEYS);
+        self.child(root, "auth", Auth::KEYS);
         self.child(root, "limits", Limits::KEYS);
         self.child(root, "pop3", Pop3::KEYS);
         self.child(root, "log", Log::KEYS);

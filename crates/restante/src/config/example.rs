@@ -1,7 +1,7 @@
 //! The example file, made from the declarations of the tables.
 
 use super::table::{Key, Shown, Table};
-use super::{Config, Limits, Listen, Log, Pop3, Tls};
+use super::{Auth, Config, Limits, Listen, Log, Pop3, Tls};
 use std::fmt::Write as _;
 
 /// The listeners that the example shows besides the first.
@@ -29,6 +29,7 @@ pub fn example() -> String {
         );
     }
     table::<Tls>(&mut out, "[tls]");
+    table::<Auth>(&mut out, "[auth]");
     table::<Limits>(&mut out, "[limits]");
     table::<Pop3>(&mut out, "[pop3]");
     table::<Log>(&mut out, "[log]");
@@ -94,12 +95,18 @@ mod tests {
     #[test]
     fn shown_defaults_are_the_defaults() {
         let plain = example();
-        let examples: Vec<String> = [Config::KEYS, Listen::KEYS, Limits::KEYS, Pop3::KEYS]
-            .iter()
-            .flat_map(|keys| keys.iter())
-            .filter(|key| key.shown == Shown::Example)
-            .map(|key| format!("#{} =", key.name))
-            .collect();
+        let examples: Vec<String> = [
+            Config::KEYS,
+            Listen::KEYS,
+            Limits::KEYS,
+            Pop3::KEYS,
+            Tls::KEYS,
+        ]
+        .iter()
+        .flat_map(|keys| keys.iter())
+        .filter(|key| key.shown == Shown::Example)
+        .map(|key| format!("#{} =", key.name))
+        .collect();
         let is_setting =
             |line: &str| line.starts_with('#') && !line.starts_with("# ") && line.contains(" = ");
         let set: Vec<&str> = plain

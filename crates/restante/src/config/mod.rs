@@ -5,11 +5,13 @@
 //! text must be TOML, every key must be one that a [`table::Table`] declares,
 //! every value must be what its type takes and fit the others.
 
+mod auth;
 mod check;
 mod example;
 mod table;
 mod value;
 
+pub use auth::{Auth, ClientName, Scram};
 pub use check::ConfigError;
 pub use example::example;
 pub use value::{Address, Language, LogFormat, LogLevel, Mode, Nul, Octets, Protocol, Span, Until};
@@ -57,6 +59,9 @@ table! {
         /// The certificate, below.
         Set tls "tls": Option<Tls> = None, "";
 
+        /// Logging in, below.
+        Set auth "auth": Auth = Auth::default(), "";
+
         /// Limits, below.
         Set limits "limits": Limits = Limits::default(), "";
 
@@ -100,6 +105,16 @@ table! {
 
         /// Its private key, in PEM.
         Set key "key": PathBuf = PathBuf::new(), r#""/etc/restante/key.pem""#;
+
+        /// The certificates, in PEM, of those who certify clients. With it each
+        /// client is asked for a certificate, and one that has one logs in by it
+        /// (EXTERNAL) without a password; one without logs in as ever.
+        Example client_ca "client-ca": Option<PathBuf> = None,
+            r#""/etc/restante/clients.pem""#;
+
+        /// What in a client's certificate names the account: `email` (a mail
+        /// address among its alternative names) or `cn` (its common name).
+        Default client_name "client-name": ClientName = ClientName::Email, r#""email""#;
     }
 }
 

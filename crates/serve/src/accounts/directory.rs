@@ -24,6 +24,7 @@ impl Machine for State {
         match command {
             Command::AddAccounts(accounts) => accounts.len() * 512,
             Command::FileUse(uses) => uses.len() * 24,
+            Command::FileDeviceUse(uses) => uses.len() * 64,
             _ => 512,
         }
     }

@@ -51,6 +51,8 @@ async fn file_uses(directory: &Directory) {
     let uses = directory.take_uses();
     for some in uses.chunks(USES_MAX) {
         // What is lost here is of no weight.
-        let _ = directory.execute(Command::FileUse(some.to_vec())).await;
+        let _ = directory
+            .execute(Command::FileDeviceUse(some.to_vec()))
+            .await;
     }
 }

@@ -1,57 +1,25 @@
 //! Who has an account here: logins, recipients, and the operator's commands.
 
 use super::defaults::HoldDefaults;
-use super::password::Password;
-use super::service::{Auth, Checked};
+use super::login::Used;
+use super::service::Auth;
 use crate::accounts::{
-    Account, AccountName, Accounts, ExecuteError, Handle, NameRules, OpenError, Registry,
-    Unavailable, normal_domain,
+    Account, AccountName, Accounts, ExecuteError, Handle, NameRules, Registry, Unavailable,
+    normal_domain,
 };
 use account::DeviceId;
-use account::directory::{Command, Record, Refusal, State};
+use account::directory::{Command, Refusal, State};
 use proto::smtp::{Address, Domain};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::Store;
-use terms::{AccountId, Timestamp};
-use tracing::{error, info, warn};
+use terms::AccountId;
+use tracing::warn;
 
 /// The account's setting that says in which language it is written to: `de`, as
 /// RFC 5646 has it. Without it: English.
 pub const LANGUAGE_SETTING: &str = "language";
-
-/// By which protocol somebody logs in; a device may be for some only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// IMAP.
-    Imap,
-    /// POP3.
-    Pop3,
-}
-
-/// Somebody who has logged in.
-#[derive(Clone, Debug)]
-pub struct Login {
-    /// The account, as new as the store has it.
-    pub account: Account,
-    /// The account's name, in its normal form.
-    pub name: String,
-    /// As what it polls.
-    pub device: account::DeviceId,
-}
-
-/// Why somebody could not log in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LoginError {
-    /// The name or the password; it is not said which. Answered at one fixed time
-    /// after the question, by [`Directory::login`] itself.
-    #[error("wrong name or password")]
-    Wrong,
-    /// Our own trouble: too much to do, or the store does not answer.
-    #[error("no login is possible now")]
-    Unavailable,
-}
 
 /// Whom a message is for.
 #[derive(Clone, Debug)]
@@ -90,8 +58,8 @@ pub(super) struct Inner {
     pub(super) handle: Handle<State>,
     registry: Registry<State>,
     pub(super) standings: super::standing::Standings,
-    /// Accounts that were used, to be filed now and then.
-    used: Mutex<HashMap<AccountId, Timestamp>>,
+    /// What was used, to be filed now and then.
+    pub(super) used: Mutex<HashMap<(AccountId, DeviceId), Used>>,
     hold: Mutex<HoldDefaults>,
 }
 
@@ -99,15 +67,6 @@ impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory").finish_non_exhaustive()
     }
-}
-
-/// What a password is checked against.
-struct Candidate {
-    id: AccountId,
-    device: DeviceId,
-    verifiers: Vec<String>,
-    /// The account's main password, whose verifiers may be renewed.
-    main: bool,
 }
 
 impl Directory {
@@ -204,130 +163,6 @@ impl Directory {
         self.0.handle.execute(command).await
     }
 
-    /// Checks a name and a password and opens the account. A wrong answer comes
-    /// at one fixed time after the question.
-    ///
-    /// # Errors
-    /// See [`LoginError`].
-    pub async fn login(
-        &self,
-        protocol: Protocol,
-        name: &str,
-        password: &[u8],
-    ) -> Result<Login, LoginError> {
-        let node = Arc::clone(self.0.accounts.node());
-        let asked = node.env.monotonic();
-        let state = self.fresh().await.map_err(|_| LoginError::Unavailable)?;
-        let candidate = self.candidate(&state, name);
-        // A password that can be none is still computed with.
-        let (password, possible) = match Password::new(password) {
-            Some(password) => (password, true),
-            None => (Password::none(), false),
-        };
-        let against = candidate
-            .as_ref()
-            .filter(|_| possible)
-            .map(|found| (found.id, &found.verifiers[..]));
-        let checked = self.0.auth.check(against, &password).await;
-        let renew = match (checked, &candidate) {
-            (Ok(Checked::Right { renew }), Some(_)) => renew,
-            (Ok(_), _) => {
-                self.0.auth.wait_before_wrong(asked).await;
-                return Err(LoginError::Wrong);
-            }
-            (Err(busy), _) => {
-                warn!(%busy, "a login was put off");
-                return Err(LoginError::Unavailable);
-            }
-        };
-        let Some(found) = candidate else {
-            return Err(LoginError::Wrong);
-        };
-        let account = self.0.accounts.open(found.id).await.map_err(|error| {
-            if error == OpenError::Missing {
-                error!(account = %found.id, "the directory names an account that there is not");
-            }
-            LoginError::Unavailable
-        })?;
-        if !device_may(&account, found.device, protocol, node.env.now()) {
-            self.0.auth.wait_before_wrong(asked).await;
-            return Err(LoginError::Wrong);
-        }
-        let name = state.name_of(found.id).unwrap_or(name).to_owned();
-        if renew && found.main {
-            self.renew(&name, found.verifiers, password);
-        }
-        self.note_use(found.id, node.env.now());
-        Ok(Login {
-            account,
-            name,
-            device: found.device,
-        })
-    }
-
-    /// Finds what a login name stands for: the exact name of an account or an
-    /// alias, else `name+device`.
-    fn candidate(&self, state: &State, text: &str) -> Option<Candidate> {
-        let now = self.0.accounts.node().env.now();
-        let usable = |record: &&Record| record.is_usable(now);
-        let name = AccountName::new(text, &self.0.rules).ok()?;
-        if let Some(record) = state.account(name.as_str()) {
-            return Some(record).filter(usable).map(|record| Candidate {
-                id: record.id,
-                device: DeviceId::DEFAULT,
-                verifiers: record.verifiers.clone(),
-                main: true,
-            });
-        }
-        let (base, device) = AccountName::split(text, &self.0.rules)?;
-        let record = state.account(base.as_str()).filter(usable)?;
-        let device = record.device(&device)?;
-        if device.expires.is_some_and(|end| end <= now) {
-            return None;
-        }
-        Some(Candidate {
-            id: record.id,
-            device: device.device,
-            verifiers: device.verifiers.clone(),
-            main: false,
-        })
-    }
-
-    /// Makes the verifiers that are missing, beside the session.
-    fn renew(&self, name: &str, old: Vec<String>, password: Password) {
-        let (directory, name) = (self.clone(), name.to_owned());
-        self.0.accounts.node().env.spawn(async move {
-            let Ok(verifiers) = directory.0.auth.make(&password).await else {
-                return;
-            };
-            let command = Command::SetVerifiers {
-                name: name.clone(),
-                verifiers,
-                replaces: Some(old),
-            };
-            match directory.execute(command).await {
-                Ok(()) => info!(name, "the password's verifiers are renewed"),
-                // Another password meanwhile, or another login was faster.
-                Err(ExecuteError::Refused(_)) => {}
-                Err(error) => warn!(name, %error, "verifiers were not renewed"),
-            }
-        });
-    }
-
-    fn note_use(&self, id: AccountId, now: Timestamp) {
-        self.0
-            .used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, now);
-    }
-
-    /// Takes what [`Directory::login`] has noted, to file it.
-    pub(super) fn take_uses(&self) -> Vec<(AccountId, Timestamp)> {
-        let mut used = self.0.used.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *used).into_iter().collect()
-    }
-
     /// Finds the account that an address stands for: an exact account or alias
     /// before the local part is split.
     ///
@@ -376,17 +211,4 @@ impl Directory {
             Err(RecipientError::UnknownDomain)
         }
     }
-}
-
-/// Whether the device may be used so. All accounts have the default one.
-fn device_may(account: &Account, device: DeviceId, protocol: Protocol, now: Timestamp) -> bool {
-    let state = account.snapshot();
-    let Some(device) = state.device(device) else {
-        return false;
-    };
-    let may = match protocol {
-        Protocol::Imap => device.protocols.imap,
-        Protocol::Pop3 => device.protocols.pop3,
-    };
-    may && device.revoked.is_none() && device.expires.is_none_or(|end| now < end)
 }

@@ -2,19 +2,25 @@
 
 mod background;
 mod cache;
+mod certificate;
 mod defaults;
+mod dialogue;
 mod directory;
+mod login;
 mod operator;
 mod password;
 mod pool;
 mod scheme;
 mod service;
+mod settings;
 mod standing;
+mod throttle;
 
+pub use certificate::CertificateName;
 pub use defaults::HoldDefaults;
-pub use directory::{
-    Directory, LANGUAGE_SETTING, Login, LoginError, Protocol, Recipient, RecipientError,
-};
+pub use dialogue::{Denied, Dialogue, Next, Offer};
+pub use directory::{Directory, LANGUAGE_SETTING, Recipient, RecipientError};
+pub use login::{Access, Login, LoginError, Protocol, hour};
 pub use operator::{Addition, OperatorError};
 pub use password::Password;
 pub use pool::Busy;
@@ -23,6 +29,7 @@ pub use scheme::{
     plain_text, schemes, scram, scram_keys_of, verify,
 };
 pub use service::{Auth, Checked, make};
+pub use settings::{Counters, Scram, Settings};
 
 #[cfg(test)]
 mod hold_tests;

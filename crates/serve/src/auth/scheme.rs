@@ -1,6 +1,6 @@
 //! Password verifiers: texts of the form `{SCHEME}…`, as Dovecot writes them.
 //!
-//! Made here: `{ARGON2ID}`, `{SCRAM-SHA-256}` and `{SCRAM-SHA-1}`. The others
+//! Made here: `{ARGON2ID}`, `{SCRAM-SHA-256}` and `{SCRAM-SHA-1}`, and `{SSHA256}` for devices. The others
 //! are understood because people come from elsewhere. Whatever a verifier asks
 //! for in time and memory is bounded when it is taken in ([`check`]).
 
@@ -9,6 +9,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+pub use proto::sasl::{Hash as ScramHash, ScramKeys};
 use sha_crypt::PasswordVerifier as _;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
@@ -64,28 +65,6 @@ pub enum VerifierError {
     /// It would take too much time or memory.
     #[error("the verifier asks for too much time or memory")]
     Cost,
-}
-
-/// The hash function of a SCRAM mechanism.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScramHash {
-    /// RFC 5802.
-    Sha1,
-    /// RFC 7677.
-    Sha256,
-}
-
-/// A SCRAM mechanism's keys, without the password. RFC 5802 §3.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScramKeys {
-    /// Of PBKDF2.
-    pub iterations: u32,
-    /// Random.
-    pub salt: Vec<u8>,
-    /// `H(ClientKey)`.
-    pub stored_key: Vec<u8>,
-    /// What the server proves itself with.
-    pub server_key: Vec<u8>,
 }
 
 /// A verifier that has been read.
@@ -224,6 +203,34 @@ pub fn verify(text: &str, password: &Password) -> Result<bool, VerifierError> {
     })
 }
 
+/// The password as a client prepares it before it hashes it (SASLprep, RFC 4013;
+/// RFC 5802 §2.2), so that both sides hash the same octets however a keyboard
+/// makes them. What cannot be prepared stays as it is.
+pub(super) fn prepared(password: &Password) -> Password {
+    let octets = password.octets();
+    if octets.is_ascii() {
+        return password.clone();
+    }
+    std::str::from_utf8(octets)
+        .ok()
+        .and_then(|text| stringprep::saslprep(text).ok())
+        .and_then(|text| Password::new(text.as_bytes()))
+        .unwrap_or_else(|| password.clone())
+}
+
+/// Makes a salted digest: for a password that was made at random, 128 bits of it
+/// or more. Nobody can try that many, so that slowness would protect nothing.
+pub(super) fn ssha256(password: &Password, salt: [u8; 16]) -> String {
+    let mut octets = digested(Hash::Sha256, password.octets(), &salt);
+    octets.extend_from_slice(&salt);
+    format!("{{SSHA256}}{}", STANDARD.encode(octets))
+}
+
+/// Whether it costs next to nothing to verify `text`.
+pub(super) fn is_quick(text: &str) -> bool {
+    matches!(parse(text), Ok(Scheme::Digest(Hash::Sha256, octets)) if octets.len() > 32)
+}
+
 /// Makes an Argon2id verifier.
 pub fn argon2id(password: &Password, salt: [u8; 16], cost: Cost) -> Option<String> {
     let mut hash = Zeroizing::new([0; 32]);
@@ -308,9 +315,7 @@ pub fn is_strong(text: &str, cost: Cost) -> bool {
     )
 }
 
-/// RFC 5802 §3. The password goes in as it is: names and passwords with
-/// characters that SASLprep would change do not occur in practice, and a client
-/// that prepares them sends the same octets with PLAIN.
+/// RFC 5802 §3. The password is prepared already.
 fn scram_keys(hash: ScramHash, password: &[u8], salt: &[u8], iterations: u32) -> ScramKeys {
     fn keyed<M: Mac + KeyInit>(key: &[u8], text: &[u8]) -> Vec<u8> {
         // HMAC takes a key of any length.
@@ -593,12 +598,28 @@ mod tests {
     }
 
     #[test]
+    fn passwords_are_prepared() {
+        for (raw, prepared_to) in [
+            ("plain", "plain"),
+            // RFC 4013 §3, and what two keyboards make of one letter.
+            ("I\u{ad}X", "IX"),
+            ("\u{aa}", "a"),
+            ("u\u{308}", "\u{fc}"),
+            // Prohibited, so as it is.
+            ("\u{e4}\u{7}", "\u{e4}\u{7}"),
+        ] {
+            assert_eq!(prepared(&password(raw)).octets(), prepared_to.as_bytes());
+        }
+    }
+
+    #[test]
     fn what_is_made_is_understood() {
         let right = password("correct horse");
         for text in [
             argon2id(&right, [7; 16], CHEAP).unwrap(),
             scram(ScramHash::Sha256, &right, [8; 16], CHEAP),
             scram(ScramHash::Sha1, &right, [9; 16], CHEAP),
+            ssha256(&right, [6; 16]),
         ] {
             assert!(text.len() <= VERIFIER_OCTETS_MAX);
             assert_eq!(verify(&text, &right), Ok(true), "{text}");

@@ -3,8 +3,12 @@
 use super::cache::Cache;
 use super::password::Password;
 use super::pool::{Busy, Pool};
-use super::scheme::{self, Cost, ScramHash};
+use super::scheme::{self, Cost, ScramHash, ScramKeys};
+use super::settings::{Counters, Settings};
+use super::throttle::Throttle;
 use crate::stream::Node;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +20,9 @@ pub struct Auth {
     node: Arc<Node>,
     pool: Pool,
     cache: Cache,
+    throttle: Throttle,
+    counters: Counters,
+    settings: Settings,
     cost: Cost,
     /// A verifier that no password fits, for names that there are not: they cost
     /// what a wrong password costs.
@@ -35,8 +42,15 @@ pub enum Checked {
 }
 
 impl Auth {
-    /// With as many threads as there are cores.
+    /// With as many threads as there are cores, and nothing that has to be set.
     pub fn new(node: Arc<Node>, cost: Cost) -> Self {
+        let mut secret = [0; 32];
+        node.env.random(&mut secret);
+        Self::with(node, cost, Settings::new(secret))
+    }
+
+    /// With as many threads as there are cores.
+    pub fn with(node: Arc<Node>, cost: Cost, settings: Settings) -> Self {
         let (env, limits) = (&node.env, &node.limits);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let mut key = [0; 32];
@@ -55,6 +69,9 @@ impl Auth {
                 limits.password_wait,
             ),
             cache: Cache::new(key, limits.password_kept, limits.passwords_kept_max),
+            throttle: Throttle::new(&node),
+            counters: Counters::default(),
+            settings,
             cost,
             nobody,
             node,
@@ -100,17 +117,80 @@ impl Auth {
     /// # Errors
     /// Busy.
     pub async fn make(&self, password: &Password) -> Result<Vec<String>, Busy> {
-        let (password, cost) = (password.clone(), self.cost);
-        let mut salts = [[0; 16]; 3];
-        for salt in &mut salts {
-            self.node.env.random(salt);
-        }
+        let (password, cost, salts) = (password.clone(), self.cost, self.salts());
         let made = self.pool.run(move || make(&password, salts, cost)).await?;
         if made.is_empty() {
             error!("no verifier can be made: the cost of Argon2 is not possible");
             return Err(Busy);
         }
         Ok(made)
+    }
+
+    /// Makes the verifiers of a password of 128 random bits or more.
+    ///
+    /// # Errors
+    /// Busy.
+    pub async fn make_random(&self, password: &Password) -> Result<Vec<String>, Busy> {
+        let (password, cost, salts) = (password.clone(), self.cost, self.salts());
+        let make = move || make_random(&password, salts, cost);
+        self.pool.run(make).await
+    }
+
+    fn salts(&self) -> [[u8; 16]; 3] {
+        let mut salts = [[0; 16]; 3];
+        for salt in &mut salts {
+            self.node.env.random(salt);
+        }
+        salts
+    }
+
+    /// The keys of a name that nobody has: always the same salt for a name, so
+    /// that asking twice tells nothing, and keys that no proof fits. RFC 5802 §9
+    /// leaves it to us not to tell who has an account.
+    pub(super) fn nobodys_keys(&self, name: &str, hash: ScramHash) -> ScramKeys {
+        let octets = |what: &str| {
+            // HMAC takes a key of any length.
+            let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.settings.secret.as_ref()) else {
+                return Vec::new();
+            };
+            mac.update(format!("{what} {hash:?} {name}").as_bytes());
+            mac.finalize().into_bytes().to_vec()
+        };
+        let (mut salt, mut stored_key, mut server_key) =
+            (octets("salt"), octets("stored"), octets("server"));
+        salt.truncate(16);
+        let octets = match hash {
+            ScramHash::Sha1 => 20,
+            ScramHash::Sha256 => 32,
+        };
+        stored_key.truncate(octets);
+        server_key.truncate(octets);
+        ScramKeys {
+            iterations: self.cost.iterations,
+            salt,
+            stored_key,
+            server_key,
+        }
+    }
+
+    /// How it was set up.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Who has failed to log in, and from where.
+    pub(super) fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
+    /// How many networks are remembered for wrong passwords.
+    pub fn networks_remembered(&self) -> usize {
+        self.throttle.count()
+    }
+
+    /// What has happened so far, for whoever watches.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Whether nothing is missing that [`Auth::make`] would make.
@@ -129,10 +209,11 @@ impl Auth {
     }
 
     /// Waits until a wrong answer may be given to a question that came at
-    /// `asked` ([`crate::Env::monotonic`]): at one fixed time after it, or a
-    /// multiple where computing took longer, so that nothing can be read from it.
-    pub async fn wait_before_wrong(&self, asked: Duration) {
-        let delay = self.node.limits.wrong_password_delay;
+    /// `asked` ([`crate::Env::monotonic`]): `at_least` after it, and at one fixed
+    /// time or a multiple where computing took longer, so that nothing can be read
+    /// from it.
+    pub async fn wait_before_wrong(&self, asked: Duration, at_least: Duration) {
+        let delay = self.node.limits.wrong_password_delay.max(at_least);
         if delay.is_zero() {
             return;
         }
@@ -169,23 +250,42 @@ fn decisive(verifiers: &[String]) -> Vec<String> {
     }
 }
 
+/// Whether the password fits: as a client would have prepared it, or, for
+/// verifiers that come from elsewhere, as it is.
 fn fits(verifiers: &[String], password: &Password) -> bool {
-    verifiers.iter().any(|text| {
-        scheme::verify(text, password).unwrap_or_else(|why| {
-            error!(%why, "a stored verifier cannot be used");
-            false
+    let prepared = scheme::prepared(password);
+    let fits = |password: &Password| {
+        verifiers.iter().any(|text| {
+            scheme::verify(text, password).unwrap_or_else(|why| {
+                error!(%why, "a stored verifier cannot be used");
+                false
+            })
         })
-    })
+    };
+    fits(&prepared) || (prepared.octets() != password.octets() && fits(password))
 }
 
 /// Makes all verifiers for a password. Takes its time: for a thread of its own.
 pub fn make(password: &Password, salts: [[u8; 16]; 3], cost: Cost) -> Vec<String> {
     let [argon2, sha256, sha1] = salts;
-    let Some(argon2) = scheme::argon2id(password, argon2, cost) else {
+    let password = scheme::prepared(password);
+    let Some(argon2) = scheme::argon2id(&password, argon2, cost) else {
         return Vec::new();
     };
     vec![
         argon2,
+        scheme::scram(ScramHash::Sha256, &password, sha256, cost),
+        scheme::scram(ScramHash::Sha1, &password, sha1, cost),
+    ]
+}
+
+/// Makes the verifiers of a device's password, which was made at random:
+/// [`scheme::ssha256`], so that a login by the account's plain name can try all
+/// devices, and SCRAM's keys.
+fn make_random(password: &Password, salts: [[u8; 16]; 3], cost: Cost) -> Vec<String> {
+    let [digest, sha256, sha1] = salts;
+    vec![
+        scheme::ssha256(password, digest),
         scheme::scram(ScramHash::Sha256, password, sha256, cost),
         scheme::scram(ScramHash::Sha1, password, sha1, cost),
     ]
@@ -259,10 +359,10 @@ mod tests {
         let (auth, env) = auth();
         let asked = env.monotonic();
         env.sleep(Duration::from_millis(300)).await;
-        auth.wait_before_wrong(asked).await;
+        auth.wait_before_wrong(asked, Duration::ZERO).await;
         assert_eq!(env.monotonic() - asked, Duration::from_secs(2));
         env.sleep(Duration::from_millis(1_300)).await;
-        auth.wait_before_wrong(asked).await;
+        auth.wait_before_wrong(asked, Duration::ZERO).await;
         assert_eq!(env.monotonic() - asked, Duration::from_secs(4));
     }
 }

@@ -45,9 +45,13 @@ pub(super) async fn add(directory: &Directory, name: &str, password: &str) -> cr
 }
 
 async fn login(directory: &Directory, name: &str, password: &str) -> Result<AccountId, LoginError> {
-    let login = directory
-        .login(Protocol::Imap, name, password.as_bytes())
-        .await?;
+    let access = Access {
+        protocol: Protocol::Imap,
+        peer: crate::Peer::Memory,
+        bindings: Vec::new(),
+        certificate: None,
+    };
+    let login = directory.login(&access, name, password.as_bytes()).await?;
     Ok(login.account.id())
 }
 

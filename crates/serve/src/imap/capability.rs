@@ -1,5 +1,7 @@
 //! What the server announces.
 
+use proto::sasl::Mechanism;
+
 /// In every state. docs/RFCS.md lists each.
 const ALWAYS: &[&str] = &[
     "IMAP4rev1",
@@ -23,22 +25,42 @@ const ALWAYS: &[&str] = &[
 ];
 
 /// What is announced to a session. RFC 3501 §6.1.1.
-pub(super) fn capabilities(login: Login) -> Vec<&'static str> {
+pub(super) fn capabilities(login: &Login) -> Vec<&'static str> {
     let mut names = ALWAYS.to_vec();
     match login {
         Login::Done => names.retain(|&name| name != "SASL-IR"),
-        Login::Open { start_tls, clear } => {
-            if start_tls {
+        Login::Open {
+            start_tls,
+            mechanisms,
+        } => {
+            if *start_tls {
                 names.push("STARTTLS");
             }
-            names.push(if clear { "AUTH=PLAIN" } else { "LOGINDISABLED" });
+            names.extend(mechanisms.iter().map(|known| announcement(*known)));
+            if mechanisms.is_empty() {
+                names.push("LOGINDISABLED");
+            }
         }
     }
     names
 }
 
+fn announcement(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::ScramSha256Plus => "AUTH=SCRAM-SHA-256-PLUS",
+        Mechanism::ScramSha1Plus => "AUTH=SCRAM-SHA-1-PLUS",
+        Mechanism::ScramSha256 => "AUTH=SCRAM-SHA-256",
+        Mechanism::ScramSha1 => "AUTH=SCRAM-SHA-1",
+        Mechanism::OAuthBearer => "AUTH=OAUTHBEARER",
+        Mechanism::XOAuth2 => "AUTH=XOAUTH2",
+        Mechanism::External => "AUTH=EXTERNAL",
+        Mechanism::Plain => "AUTH=PLAIN",
+        Mechanism::Login => "AUTH=LOGIN",
+    }
+}
+
 /// How far a session is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Login {
     /// Somebody is logged in.
     Done,
@@ -46,8 +68,8 @@ pub(super) enum Login {
     Open {
         /// STARTTLS is possible.
         start_tls: bool,
-        /// A password may come: over TLS, or the listener allows it without.
-        clear: bool,
+        /// How: none where a password could be seen on its way.
+        mechanisms: Vec<Mechanism>,
     },
 }
 
@@ -60,16 +82,21 @@ mod tests {
         let page = include_str!("../../../../docs/RFCS.md");
         let open = Login::Open {
             start_tls: true,
-            clear: true,
+            mechanisms: vec![
+                Mechanism::ScramSha256Plus,
+                Mechanism::ScramSha1Plus,
+                Mechanism::ScramSha256,
+                Mechanism::ScramSha1,
+                Mechanism::External,
+                Mechanism::Plain,
+                Mechanism::Login,
+            ],
         };
         let closed = Login::Open {
             start_tls: false,
-            clear: false,
+            mechanisms: Vec::new(),
         };
-        for name in [open, closed, Login::Done]
-            .into_iter()
-            .flat_map(capabilities)
-        {
+        for name in [open, closed, Login::Done].iter().flat_map(capabilities) {
             let quoted = format!("`{name}`");
             let mut lines = page.lines().filter(|line| line.contains(&quoted));
             assert!(lines.any(|line| line.contains("Whole")), "{name}");

@@ -4,11 +4,11 @@ use super::capability::{Login, capabilities};
 use super::reply::{Reply, Tell};
 use super::session::{End, Got, Session, Step, within};
 use super::user::User;
-use crate::auth::{LoginError, Protocol};
+use crate::auth::{self, Access, Denied, Dialogue, LoginError, Next, Protocol};
 use crate::stream::StreamError;
 use proto::imap::response::{Code, Status};
 use proto::imap::{CommandReader, Limits, Tag};
-use proto::sasl::{self, Claim, Exchange, Failure, Mechanism};
+use proto::sasl;
 use tracing::info;
 
 /// RFC 3501 §6.2.1. What was sent after the command and before the handshake is
@@ -35,7 +35,12 @@ pub(super) async fn login(session: &mut Session, tag: &Tag, user: &[u8], passwor
     if let Some(reply) = unready(session) {
         return answer(session, tag, reply).await;
     }
-    verify(session, tag, &String::from_utf8_lossy(user), password).await
+    let name = String::from_utf8_lossy(user);
+    let access = Access::over(Protocol::Imap, &session.stream);
+    match session.imap.directory.login(&access, &name, password).await {
+        Ok(login) => logged_in(session, tag, login).await,
+        Err(error) => deny(session, tag, &name, &error.into()).await,
+    }
 }
 
 /// RFC 3501 §6.2.2, RFC 4959 §3
@@ -45,42 +50,37 @@ pub(super) async fn authenticate(
     mechanism: &str,
     initial: Option<Vec<u8>>,
 ) -> Step {
-    let Some(mechanism) = Mechanism::from_name(mechanism.as_bytes()) else {
-        let reply = Reply::no(Code::Cannot, "there is no such mechanism");
-        return answer(session, tag, reply).await;
-    };
     if let Some(reply) = unready(session) {
         return answer(session, tag, reply).await;
     }
-    let (mut exchange, mut step) = Exchange::begin(mechanism, initial.as_deref());
+    let access = Access::over(Protocol::Imap, &session.stream);
+    let offer = session.offer();
+    let directory = &session.imap.directory;
+    let begun = Dialogue::begin(
+        directory,
+        access,
+        offer,
+        mechanism,
+        str::to_owned,
+        initial.as_deref(),
+    );
+    let (mut dialogue, mut next) = match begun.await {
+        Ok(begun) => begun,
+        Err(denied) => return deny(session, tag, "", &denied).await,
+    };
     loop {
-        match step {
-            sasl::Step::Challenge(challenge) => {
+        match next {
+            Next::Challenge(challenge) => {
                 session.continue_req(&challenge);
                 let Some(line) = read_line(session).await? else {
                     return Ok(Some(End::Closed));
                 };
-                step = exchange.line(&line);
+                next = dialogue.line(&line).await;
             }
-            sasl::Step::Failed(failure) => return failed(session, tag, failure).await,
-            sasl::Step::Verify(Claim::Password {
-                authorization,
-                name,
-                password,
-            }) => {
-                // Nobody may act for another yet.
-                if !authorization.is_empty() && authorization != name {
-                    let text = "acting for another is not possible";
-                    return answer(session, tag, Reply::no(Code::AuthorizationFailed, text)).await;
-                }
-                return verify(session, tag, &name, password.reveal().as_bytes()).await;
-            }
+            Next::End(Ok(login)) => return logged_in(session, tag, login).await,
+            Next::End(Err(denied)) => return deny(session, tag, dialogue.name(), &denied).await,
         }
     }
-}
-
-async fn failed(session: &mut Session, tag: &Tag, failure: Failure) -> Step {
-    answer(session, tag, Reply::bad(failure.to_string())).await
 }
 
 /// A line of an exchange; `None` if the client goes. One that is too long is
@@ -109,7 +109,7 @@ fn unready(session: &Session) -> Option<Reply> {
     match session.login_state() {
         Login::Done => Some(Reply::bad("somebody is logged in already")),
         // RFC 5530 §3
-        Login::Open { clear: false, .. } => Some(Reply::no(
+        Login::Open { mechanisms, .. } if mechanisms.is_empty() => Some(Reply::no(
             Code::PrivacyRequired,
             "begin TLS before you show a password",
         )),
@@ -117,41 +117,40 @@ fn unready(session: &Session) -> Option<Reply> {
     }
 }
 
-async fn verify(session: &mut Session, tag: &Tag, name: &str, password: &[u8]) -> Step {
-    let found = session
-        .imap
-        .directory
-        .login(Protocol::Imap, name, password)
-        .await;
-    let peer = session.stream.peer();
-    match found {
-        Ok(login) => {
-            info!(protocol = "imap", %peer, user = name, tls = session.stream.tls_summary(), "login");
-            let directory = &session.imap.directory;
-            let standing = directory.standing(login.account.id(), login.device);
-            session.stream.heed(standing);
-            session.user = Some(Box::new(User::new(login.name, login.account)));
-            let limits = within(&session.stream.node().limits, Limits::LOGGED_IN);
-            session.reader.set_limits(limits);
-            let code = Code::Capability(capabilities(session.login_state()));
-            answer(session, tag, Reply::ok("logged in").with(code)).await
+async fn logged_in(session: &mut Session, tag: &Tag, login: auth::Login) -> Step {
+    let tls = session.stream.tls_summary();
+    info!(protocol = "imap", peer = %session.stream.peer(), user = login.name, tls, "login");
+    let directory = &session.imap.directory;
+    let standing = directory.standing(login.account.id(), login.device);
+    session.stream.heed(standing);
+    session.user = Some(Box::new(User::new(login.name, login.account)));
+    let limits = within(&session.stream.node().limits, Limits::LOGGED_IN);
+    session.reader.set_limits(limits);
+    let code = Code::Capability(capabilities(&session.login_state()));
+    answer(session, tag, Reply::ok("logged in").with(code)).await
+}
+
+async fn deny(session: &mut Session, tag: &Tag, name: &str, denied: &Denied) -> Step {
+    let text = denied.to_string();
+    let reply = match denied {
+        Denied::Mechanism => Reply::no(Code::Cannot, text),
+        Denied::Exchange(_) => Reply::bad(text),
+        Denied::Acting => Reply::no(Code::AuthorizationFailed, text),
+        Denied::Login(LoginError::Blocked { .. } | LoginError::Unavailable) => {
+            Reply::no(Code::Unavailable, text)
         }
-        Err(LoginError::Wrong) => {
-            info!(protocol = "imap", %peer, user = name, "login failed");
-            let reply = Reply::no(Code::AuthenticationFailed, "wrong name or password");
-            answer(session, tag, reply).await?;
-            session.wrong_passwords += 1;
-            if session.wrong_passwords < session.stream.node().limits.wrong_passwords_max {
-                return Ok(None);
-            }
+        Denied::Login(LoginError::Wrong) => Reply::no(Code::AuthenticationFailed, text),
+    };
+    answer(session, tag, reply).await?;
+    if *denied == Denied::Login(LoginError::Wrong) {
+        info!(protocol = "imap", peer = %session.stream.peer(), user = name, "login failed");
+        session.wrong_passwords += 1;
+        if session.wrong_passwords >= session.stream.node().limits.wrong_passwords_max {
             session.untagged(Status::Bye, None, "too many wrong passwords");
-            Ok(Some(End::Abuse))
-        }
-        Err(LoginError::Unavailable) => {
-            let text = "no login is possible now, try later";
-            answer(session, tag, Reply::no(Code::Unavailable, text)).await
+            return Ok(Some(End::Abuse));
         }
     }
+    Ok(None)
 }
 
 async fn answer(session: &mut Session, tag: &Tag, reply: Reply) -> Step {

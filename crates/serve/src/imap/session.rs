@@ -4,6 +4,7 @@ use super::capability::{self, capabilities};
 use super::reply::{Reply, Tell};
 use super::user::User;
 use super::{Imap, append, enabled, login};
+use crate::auth::Offer;
 use crate::stream::{Filled, Stream, StreamError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -126,7 +127,7 @@ impl Session {
 
     /// RFC 3501 §7.1.1, OK as a greeting.
     fn greet(&mut self) {
-        let code = Code::Capability(capabilities(self.login_state()));
+        let code = Code::Capability(capabilities(&self.login_state()));
         let text = format!("{} Restante ready", self.imap.hostname);
         self.untagged(Status::Ok, Some(&code), &text);
     }
@@ -135,11 +136,15 @@ impl Session {
         if self.user.is_some() {
             return capability::Login::Done;
         }
-        let secure = self.stream.is_secure();
         capability::Login::Open {
-            start_tls: !secure && self.imap.tls.is_some(),
-            clear: secure || self.imap.plaintext_login,
+            start_tls: !self.stream.is_secure() && self.imap.tls.is_some(),
+            mechanisms: self.imap.directory.mechanisms(self.offer()),
         }
+    }
+
+    /// What this connection allows before login.
+    pub(super) fn offer(&self) -> Offer {
+        Offer::of(&self.stream, self.imap.plaintext_login)
     }
 
     /// Waits for octets where none are left.
@@ -289,7 +294,7 @@ impl Session {
                 return login::authenticate(self, tag, &mechanism, initial).await;
             }
             CommandBody::Capability => {
-                let names = capabilities(self.login_state());
+                let names = capabilities(&self.login_state());
                 self.emit(|out| response::capability(out, &names));
                 Reply::ok("that is all")
             }

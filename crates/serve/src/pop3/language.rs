@@ -333,6 +333,18 @@ pub const GERMAN: &[(&str, &str)] = &[
         "es folgt der Anfang der Nachricht",
     ),
     ("unique-ids follow", "es folgen die Kennungen"),
+    (
+        "too many wrong passwords came from your network; no login before {0}",
+        "zu viele falsche Passwörter aus diesem Netz; keine Anmeldung vor {0}",
+    ),
+    (
+        "the channel binding does not fit this connection",
+        "die Kanalbindung passt nicht zu dieser Verbindung",
+    ),
+    (
+        "channel binding is possible here: somebody has hidden that from you",
+        "Kanalbindung ist hier möglich: jemand hat das verborgen",
+    ),
     ("unknown command", "unbekannter Befehl"),
     ("wrong name or password", "Name oder Passwort ist falsch"),
     ("you are logged in already", "schon angemeldet"),

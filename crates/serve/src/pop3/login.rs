@@ -2,18 +2,19 @@
 
 use super::enter::Wanted;
 use super::session::{Session, Stop};
-use crate::auth::{LoginError, Protocol};
+use crate::auth::{Access, Denied, Dialogue, LoginError, Next, Offer, Protocol, hour};
 use proto::pop3::reply::{self, ResponseCode};
-use proto::sasl::{Claim, Exchange, Mechanism, Secret, Step};
+use proto::sasl::{Mechanism, Secret};
 use tracing::info;
 
 impl Session {
+    fn offer(&self) -> Offer {
+        Offer::of(&self.stream, self.pop3.plaintext_login)
+    }
+
     /// The mechanisms that may be used now.
-    pub(super) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + use<> {
-        let may_send_password = self.may_send_password();
-        Mechanism::ALL
-            .into_iter()
-            .filter(move |mechanism| may_send_password || !mechanism.is_clear())
+    pub(super) fn mechanisms(&self) -> Vec<Mechanism> {
+        self.pop3.directory.mechanisms(self.offer())
     }
 
     /// `AUTH` alone: older programs ask so.
@@ -33,91 +34,96 @@ impl Session {
         mechanism: &str,
         initial: Option<Vec<u8>>,
     ) -> Result<(), Stop> {
-        let Some(mechanism) = Mechanism::from_name(mechanism.as_bytes()) else {
-            self.err(None, "there is no such mechanism");
-            return Ok(());
-        };
-        if mechanism.is_clear() && !self.may_send_password() {
+        if !self.may_send_password() {
             self.refuse_clear();
             return Ok(());
         }
-        let (exchange, step) = Exchange::begin(mechanism, initial.as_deref());
-        if let Some(login) = self.authorization() {
-            login.exchange = Some(exchange);
+        let access = Access::over(Protocol::Pop3, &self.stream);
+        let offer = self.offer();
+        let directory = &self.pop3.directory;
+        let base = |name: &str| Wanted::of(name).1.to_owned();
+        let begun = Dialogue::begin(
+            directory,
+            access,
+            offer,
+            mechanism,
+            base,
+            initial.as_deref(),
+        );
+        match begun.await {
+            Ok((dialogue, next)) => self.next(Box::new(dialogue), next).await,
+            Err(denied) => self.deny("", &denied),
         }
-        self.step(step).await
     }
 
     /// A line of an exchange.
     pub(super) async fn response(&mut self, line: &[u8]) -> Result<(), Stop> {
-        let exchange = self
-            .authorization()
-            .and_then(|login| login.exchange.as_mut());
-        match exchange.map(|exchange| exchange.line(line)) {
-            Some(step) => self.step(step).await,
+        let exchange = self.authorization().and_then(|login| login.exchange.take());
+        match exchange {
+            Some(mut dialogue) => {
+                let next = dialogue.line(line).await;
+                self.next(dialogue, next).await
+            }
             None => self.bad("no exchange is in progress"),
         }
     }
 
-    async fn step(&mut self, step: Step) -> Result<(), Stop> {
-        if let Step::Challenge(challenge) = &step {
-            reply::challenge(self.stream.output(), challenge);
-            return Ok(());
-        }
-        if let Some(login) = self.authorization() {
-            login.exchange = None;
-        }
-        match step {
-            Step::Challenge(_) => Ok(()),
-            Step::Failed(failure) => self.bad(&failure.to_string()),
-            Step::Verify(Claim::Password {
-                authorization,
-                name,
-                password,
-            }) => {
-                // Nobody may act for another yet.
-                if authorization.is_empty() || authorization == name {
-                    self.login(&name, &password).await
-                } else {
-                    self.err(
-                        Some(ResponseCode::Auth),
-                        "acting for another is not possible",
-                    );
-                    Ok(())
+    async fn next(&mut self, dialogue: Box<Dialogue>, next: Next) -> Result<(), Stop> {
+        match next {
+            Next::Challenge(challenge) => {
+                reply::challenge(self.stream.output(), &challenge);
+                if let Some(login) = self.authorization() {
+                    login.exchange = Some(dialogue);
                 }
+                Ok(())
             }
+            Next::End(Ok(login)) => {
+                let (wanted, _) = Wanted::of(dialogue.name());
+                self.open(login, wanted).await;
+                Ok(())
+            }
+            Next::End(Err(denied)) => self.deny(dialogue.name(), &denied),
         }
     }
 
-    /// Checks the password and opens the drop.
+    /// USER and PASS.
     pub(super) async fn login(&mut self, name: &str, password: &Secret) -> Result<(), Stop> {
         let (wanted, name) = Wanted::of(name);
-        let found = self
-            .pop3
-            .directory
-            .login(Protocol::Pop3, name, password.reveal().as_bytes())
-            .await;
-        let login = match found {
-            Ok(login) => login,
-            Err(LoginError::Wrong) => {
+        let access = Access::over(Protocol::Pop3, &self.stream);
+        let password = password.reveal().as_bytes();
+        match self.pop3.directory.login(&access, name, password).await {
+            Ok(login) => {
+                self.open(login, wanted).await;
+                Ok(())
+            }
+            Err(error) => self.deny(name, &error.into()),
+        }
+    }
+
+    fn deny(&mut self, name: &str, denied: &Denied) -> Result<(), Stop> {
+        let text = denied.to_string();
+        match denied {
+            Denied::Mechanism => self.err(None, &text),
+            Denied::Exchange(_) => return self.bad(&text),
+            Denied::Acting => self.err(Some(ResponseCode::Auth), &text),
+            Denied::Login(LoginError::Unavailable) => {
+                self.err(Some(ResponseCode::SysTemp), &text);
+            }
+            Denied::Login(LoginError::Blocked { until }) => {
+                let text = "too many wrong passwords came from your network; no login before {0}";
+                let until = hour(*until);
+                self.err_with(Some(ResponseCode::SysTemp), text, &[&until]);
+            }
+            Denied::Login(LoginError::Wrong) => {
                 info!(protocol = "pop3", peer = %self.stream.peer(), user = name, "login failed");
                 // RFC 3206 §4: whose fault it is; not which of the two was wrong.
-                self.err(Some(ResponseCode::Auth), "wrong name or password");
+                self.err(Some(ResponseCode::Auth), &text);
                 self.wrong_passwords += 1;
                 if self.wrong_passwords >= self.stream.node().limits.wrong_passwords_max {
                     return Err(Stop::Errors);
                 }
-                return Ok(());
             }
-            Err(LoginError::Unavailable) => {
-                self.err(
-                    Some(ResponseCode::SysTemp),
-                    "no login is possible now, try later",
-                );
-                return Ok(());
-            }
-        };
-        self.open(login, wanted).await;
+        }
         Ok(())
     }
 }

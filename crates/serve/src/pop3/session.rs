@@ -4,11 +4,12 @@ use super::Pop3;
 use super::language::Language;
 use super::maildrop::Maildrop;
 use super::transaction::{Replies, transaction};
+use crate::auth::Dialogue;
 use crate::stream::{Filled, Revoked, Stream, StreamError};
 use bytes::Buf as _;
 use proto::pop3::reply::{self, Capability, ResponseCode};
 use proto::pop3::{self, Command, SyntaxError, line_octets_max};
-use proto::sasl::{self, Exchange, Mechanism};
+use proto::sasl;
 use proto::wire::{Line, LineReader};
 use std::fmt;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ pub(super) struct Authorization {
     /// The name that USER gave.
     pub(super) name: Option<String>,
     /// A SASL exchange that waits for a line.
-    pub(super) exchange: Option<Exchange>,
+    pub(super) exchange: Option<Box<Dialogue>>,
 }
 
 pub(super) struct Session {
@@ -289,7 +290,8 @@ impl Session {
     }
 
     fn capa(&mut self) {
-        let names: Vec<&str> = self.mechanisms().map(Mechanism::name).collect();
+        let mechanisms = self.mechanisms();
+        let names: Vec<&str> = mechanisms.iter().map(|known| known.name()).collect();
         let mut capabilities = vec![
             Capability::Top,
             Capability::Uidl,

@@ -10,7 +10,7 @@ use account::{
 use bytes::Bytes;
 use proto::smtp::Address;
 use serve::accounts::{AccountName, NameRules};
-use serve::auth::{Addition, Auth, Cost};
+use serve::auth::{self, Addition, Auth, CertificateName, Cost};
 use serve::imap::Imap;
 use serve::lmtp::{FOLDERS_SETTING, Lmtp, Nul};
 use serve::pop3::{Policy, Pop3, Settings};
@@ -111,7 +111,11 @@ impl World {
         if self.servers[index].is_none() {
             let node = Node::new(self.env.clone(), self.limits.clone());
             let accounts = Accounts::new(node.clone(), self.store.clone());
-            let auth = Auth::new(node.clone(), CHEAP);
+            let settings = auth::Settings {
+                external: Some(CertificateName::Email),
+                ..auth::Settings::new([7; 32])
+            };
+            let auth = Auth::with(node.clone(), CHEAP, settings);
             let rules = NameRules {
                 default_domain: Some("example.org".to_owned()),
                 ..NameRules::default()
@@ -135,7 +139,7 @@ impl World {
         keyword: &str,
         arguments: &str,
         block: &[String],
-        _bindings: &mut Bindings,
+        bindings: &mut Bindings,
     ) -> Result<(), String> {
         let words: Vec<&str> = arguments.split(' ').collect();
         match (keyword, &*words) {
@@ -276,6 +280,21 @@ impl World {
                 self.env.shift_wall(seconds * 1_000);
                 Ok(())
             }
+            ("scram-final", [hash, password, client_first, challenge, last, proof]) => {
+                let challenge = bindings.get(*challenge).ok_or("no challenge")?;
+                let (client, server) = scram_final(hash, password, client_first, challenge, &[]);
+                bindings.insert((*last).to_owned(), client);
+                bindings.insert((*proof).to_owned(), server);
+                Ok(())
+            }
+            ("scram-salt", [challenge, name]) => {
+                let challenge = decoded(bindings.get(*challenge).ok_or("no challenge")?);
+                let salt = challenge.split(',').nth(1).ok_or("no salt")?.to_owned();
+                let known = bindings.entry((*name).to_owned()).or_insert(salt.clone());
+                (*known == salt)
+                    .then_some(())
+                    .ok_or("another salt".to_owned())
+            }
             ("mark", _) => {
                 self.marked = self.env.monotonic();
                 Ok(())
@@ -404,7 +423,8 @@ impl World {
     }
 
     /// Makes an account whose hold is `remove` where no other was said. Options:
-    /// `quota OCTETS`, `folders`, `hold SECONDS`, `hold forever`, `retr`,
+    /// `quota OCTETS`, `folders`, `scram` (the password has
+    /// SCRAM's verifiers), `hold SECONDS`, `hold forever`, `retr`,
     /// `show-collected`.
     pub(crate) async fn account(
         &mut self,
@@ -438,9 +458,15 @@ impl World {
         }
         let name = AccountName::new(name, server.directory.rules());
         let name = name.map_err(|error| error.to_string())?;
+        let verifiers = if options.contains(&"scram") {
+            let password = serve::auth::Password::new(password.as_bytes()).ok_or("no password")?;
+            serve::auth::make(&password, [[1; 16], [2; 16], [3; 16]], CHEAP)
+        } else {
+            vec![format!("{{PLAIN}}{password}")]
+        };
         let addition = Addition {
             name: name.clone(),
-            verifiers: vec![format!("{{PLAIN}}{password}")],
+            verifiers,
             limits: Some(limits),
             hold: Some(hold),
         };
@@ -533,15 +559,87 @@ fn mailbox_name(name: &str) -> Result<MailboxName, String> {
     MailboxName::new(name).map_err(|error| error.to_string())
 }
 
-/// A certificate for `localhost`, and a client that trusts it.
+fn decoded(text: &str) -> String {
+    let octets = proto::sasl::decode(text.as_bytes()).expect("base64");
+    String::from_utf8(octets).expect("text")
+}
+
+/// The client's side of SCRAM, bound by `data`: its last message, and what the
+/// server then has to say. RFC 5802 §3.
+pub(crate) fn scram_final(
+    hash: &str,
+    password: &str,
+    first: &str,
+    challenge: &str,
+    data: &[u8],
+) -> (String, String) {
+    let (first, challenge) = (decoded(first), decoded(challenge));
+    let bare = first.splitn(3, ',').nth(2).expect("a first message");
+    let mut fields = challenge.split(',').map(|field| &field[2..]);
+    let (nonce, salt) = (fields.next().expect("r="), fields.next().expect("s="));
+    let rounds = fields.next().expect("i=").parse().expect("a number");
+    let salt = proto::sasl::decode(salt.as_bytes()).expect("base64");
+    let header = &first.as_bytes()[..first.len() - bare.len()];
+    let channel = proto::sasl::encode(&[header, data].concat());
+    let without_proof = format!("c={channel},r={nonce}");
+    let signed = format!("{bare},{challenge},{without_proof}");
+    let (proof, signature) = match hash {
+        "sha-1" => proof::<hmac::Hmac<sha1::Sha1>, sha1::Sha1>(password, &salt, rounds, &signed),
+        _ => proof::<hmac::Hmac<sha2::Sha256>, sha2::Sha256>(password, &salt, rounds, &signed),
+    };
+    let last = format!("{without_proof},p={}", proto::sasl::encode(&proof));
+    let server = format!("v={}", proto::sasl::encode(&signature));
+    (
+        proto::sasl::encode(last.as_bytes()),
+        proto::sasl::encode(server.as_bytes()),
+    )
+}
+
+fn proof<M: hmac::Mac + hmac::KeyInit, D: sha2::Digest>(
+    password: &str,
+    salt: &[u8],
+    rounds: u32,
+    signed: &str,
+) -> (Vec<u8>, Vec<u8>) {
+    let keyed = |key: &[u8], text: &[u8]| {
+        let mut mac = <M as hmac::KeyInit>::new_from_slice(key).expect("a key");
+        mac.update(text);
+        mac.finalize().into_bytes().to_vec()
+    };
+    // PBKDF2 with one block.
+    let mut round = keyed(password.as_bytes(), &[salt, &[0, 0, 0, 1]].concat());
+    let mut salted = round.clone();
+    for _ in 1..rounds {
+        round = keyed(password.as_bytes(), &round);
+        salted.iter_mut().zip(&round).for_each(|(a, b)| *a ^= b);
+    }
+    let client = keyed(&salted, b"Client Key");
+    let signature = keyed(&D::digest(&client), signed.as_bytes());
+    let proof = client.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
+    let server = keyed(&salted, b"Server Key");
+    (proof, keyed(&server, signed.as_bytes()))
+}
+
+/// A certificate for `localhost`, and who certifies clients; and a client that
+/// trusts the first.
 fn certificate() -> (Tls, rustls::ClientConfig) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut clients = rustls::RootCertStore::empty();
+    clients.add(issuer().0).expect("an issuer");
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(clients),
+        provider.clone(),
+    );
+    let verifier = verifier
+        .allow_unauthenticated()
+        .build()
+        .expect("a verifier");
     let server = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .expect("versions")
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(vec![made.cert.der().clone()], key.into())
         .expect("a configuration");
     let mut roots = rustls::RootCertStore::empty();
@@ -551,5 +649,28 @@ fn certificate() -> (Tls, rustls::ClientConfig) {
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    (Tls::new(Arc::new(server)), client)
+    let offered = made.cert.der().clone();
+    let tls = Tls::new(Arc::new(server)).with_certificate(move || Some(offered.clone()));
+    (tls, client)
+}
+
+/// Who certifies clients here.
+pub(crate) fn issuer() -> (
+    rustls::pki_types::CertificateDer<'static>,
+    &'static rcgen::Issuer<'static, rcgen::KeyPair>,
+) {
+    type Made = (
+        rustls::pki_types::CertificateDer<'static>,
+        rcgen::Issuer<'static, rcgen::KeyPair>,
+    );
+    static MADE: std::sync::OnceLock<Made> = std::sync::OnceLock::new();
+    let (certificate, issuer) = MADE.get_or_init(|| {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut parameters = rcgen::CertificateParams::new([]).expect("parameters");
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = parameters.self_signed(&key).expect("an issuer");
+        let der = certificate.der().clone();
+        (der, rcgen::Issuer::new(parameters, key))
+    });
+    (certificate.clone(), issuer)
 }
