@@ -257,6 +257,7 @@ impl Root {
                 }
             }
             Change::RunWaits(since) => self.run_waits = *since,
+            Change::UniqueIdFormSet(form) => self.unique_id_form.clone_from(form),
             Change::LogTrimmed { mailbox, floor } => {
                 if let Some(mailbox) = self.mailbox_mut(*mailbox) {
                     mailbox.log_floor = mailbox.log_floor.max(*floor);

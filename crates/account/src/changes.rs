@@ -4,7 +4,9 @@ use crate::device::Device;
 use crate::expunged::Cause;
 use crate::persistent::Run;
 use crate::rows::Rows;
-use crate::{Collect, Counts, DeviceId, EmailSet, HoldSettings, Limits, SpecialUses, Used};
+use crate::{
+    Collect, Counts, DeviceId, EmailSet, HoldSettings, Limits, SpecialUses, UniqueIdForm, Used,
+};
 use terms::{
     BlobId, EmailNumber, Keyword, MailboxId, MailboxName, ModSeq, Timestamp, Uid, UidSet,
     UidValidity,
@@ -250,6 +252,7 @@ pub(crate) enum Change {
     },
     /// Since when a run of the hold waits because it is large.
     RunWaits(Option<Timestamp>),
+    UniqueIdFormSet(Option<UniqueIdForm>),
     LogTrimmed {
         mailbox: MailboxId,
         floor: ModSeq,

@@ -1,7 +1,9 @@
 //! What an account is asked to do.
 
 use crate::expunged::Cause;
-use crate::{Collect, DeviceId, DeviceProtocols, EmailSet, HoldSettings, Limits, SpecialUses};
+use crate::{
+    Collect, DeviceId, DeviceProtocols, EmailSet, HoldSettings, Limits, SpecialUses, UniqueIdForm,
+};
 use terms::{
     BlobId, EmailNumber, FlagSet, InternalDate, MailboxId, MailboxName, ModSeq, StoreOp, Timestamp,
     Uid, UidSet, UidValidity,
@@ -262,6 +264,8 @@ pub enum Command {
     },
     /// Changes what the account may take up.
     SetLimits(Limits),
+    /// Changes how the unique-ids of new mail are made; `None`: our own way.
+    SetUniqueIdForm(Option<UniqueIdForm>),
     /// Changes the hold.
     SetHold(HoldSettings),
     /// Declares a device.

@@ -34,6 +34,7 @@ mod rows;
 mod settings;
 mod state;
 mod table;
+mod unique_id;
 mod view;
 
 pub use changes::{Changes, Note};
@@ -56,6 +57,7 @@ pub use rows::{Columns, Row, RowFlags, Rows};
 pub use settings::{Collect, Hold, HoldSettings, Limits, SeenAfterRetr, Used};
 pub use state::State;
 pub use table::Table;
+pub use unique_id::{UniqueIdForm, UniqueIdFormError};
 pub use view::{RecentMarks, Told, View};
 
 #[cfg(test)]

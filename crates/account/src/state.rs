@@ -9,7 +9,7 @@ use crate::outcome::{Part, Refusal};
 use crate::persistent::{Map, RunMap};
 use crate::rows::Row;
 use crate::table::Table;
-use crate::{DeviceId, HoldSettings, Limits, Used};
+use crate::{DeviceId, HoldSettings, Limits, UniqueIdForm, Used};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use terms::{
@@ -60,6 +60,8 @@ pub(crate) struct Root {
     pub metadata: Arc<BTreeMap<String, Vec<u8>>>,
     /// Since when a run of the hold waits because it is large.
     pub run_waits: Option<Timestamp>,
+    /// The form of new unique-ids; `None`: our own.
+    pub unique_id_form: Option<UniqueIdForm>,
 }
 
 /// The table of a mailbox, as far as it is loaded.
@@ -259,6 +261,11 @@ impl State {
         Ok(None)
     }
 
+    /// The form of the unique-ids of new mail; `None`: our own.
+    pub fn unique_id_form(&self) -> Option<&UniqueIdForm> {
+        self.root.unique_id_form.as_ref()
+    }
+
     /// When the clock of a collected email started.
     pub fn clock(&self, email: EmailNumber) -> Option<Timestamp> {
         self.root.clocks.get(email.0)
@@ -301,6 +308,7 @@ impl Root {
             expunged_oldest: None,
             metadata: Arc::default(),
             run_waits: None,
+            unique_id_form: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::config::{Language, Octets, Until};
+use account::UniqueIdForm;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -182,6 +183,13 @@ pub struct Settings {
     /// The language in which it is written to, such as `de`; `none` for English
     #[arg(long, value_name = "TAG", value_parser = or_none::<Language>)]
     pub language: Option<OrNone<Language>>,
+    /// The form of the POP3 unique-ids of new mail, so that it goes on as another server began:
+    /// dovecot, courier, cyrus, uw-imap, or a pattern such as %08Xu%08Xv; `none` for our own
+    #[arg(long, value_name = "FORM", value_parser = or_none::<UniqueIdForm>)]
+    pub uidl_format: Option<OrNone<UniqueIdForm>>,
+    /// Seconds between two POP3 logins of a device; `none` for the server's
+    #[arg(long, value_name = "SECONDS", value_parser = or_none::<u64>)]
+    pub login_delay: Option<OrNone<u64>>,
     /// Give it another name, that mail and logins may use too; may be repeated
     #[arg(long, value_name = "NAME")]
     pub alias: Vec<String>,
@@ -250,6 +258,18 @@ pub struct Import {
     /// Into which mailbox; folders go below it. Without it INBOX, and folders by their own names
     #[arg(long, value_name = "MAILBOX")]
     pub mailbox: Option<String>,
+    /// How the other server made POP3 unique-ids of UIDs: dovecot, courier, cyrus, uw-imap, or a
+    /// pattern such as %08Xu%08Xv. For UIDs of a `dovecot-uidlist`, or of an mbox's X-UID
+    ///
+    /// %u stands for the UID, %v for UIDVALIDITY; a width and X make hexadecimal numbers. A
+    /// `dovecot-uidlist` that says another unique-id for a message is believed, and so is a
+    /// `courierpop3dsizelist`. An id that another message has already gets a suffix.
+    #[arg(long, value_name = "FORM", default_value = "dovecot", value_parser = UniqueIdForm::new)]
+    pub uidl_format: UniqueIdForm,
+    /// A file of lines `UIDL<TAB>NAME`, where the name is a Maildir file's or a Message-ID: these
+    /// messages keep that POP3 unique-id
+    #[arg(long, value_name = "FILE")]
+    pub uidls: Option<PathBuf>,
 }
 
 /// `restante pop3 …`

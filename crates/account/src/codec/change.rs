@@ -11,7 +11,7 @@ use super::{
 use crate::changes::{Change, Changes, EpochMailbox, FlagGroup, Note, Placed, Sums, Taken};
 use crate::codec::root::{put_device, take_device};
 use crate::expunged::Cause;
-use crate::{Counts, DeviceId, SpecialUses};
+use crate::{Counts, DeviceId, SpecialUses, UniqueIdForm};
 use terms::{BlobId, EmailNumber, MailboxId, Malformed, ModSeq, Reader, Writer};
 
 /// Version of the payload.
@@ -180,6 +180,10 @@ fn put_change(w: &mut Writer, change: &Change) -> u8 {
         Change::RunWaits(since) => {
             put_option(w, *since, put_time);
             14
+        }
+        Change::UniqueIdFormSet(form) => {
+            w.text(form.as_ref().map_or("", UniqueIdForm::as_str));
+            20
         }
         Change::Epoch {
             mailboxes,
@@ -377,8 +381,20 @@ fn take_change(r: &mut Reader<'_>, kind: u8) -> Result<Change> {
             time: take_time(r)?,
         },
         14 => Change::RunWaits(take_option(r, take_time)?),
+        20 => Change::UniqueIdFormSet(take_unique_id_form(r)?),
         _ => take_row_change(r, kind)?,
     })
+}
+
+/// The form of unique-ids; none is an empty text.
+pub(super) fn take_unique_id_form(r: &mut Reader<'_>) -> Result<Option<UniqueIdForm>> {
+    match r.text()? {
+        "" => Ok(None),
+        text => match UniqueIdForm::new(text) {
+            Ok(form) => Ok(Some(form)),
+            Err(_) => Err(r.malformed("a form of unique-ids")),
+        },
+    }
 }
 
 fn take_row_change(r: &mut Reader<'_>, kind: u8) -> Result<Change> {

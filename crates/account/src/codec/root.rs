@@ -1,6 +1,6 @@
 //! The root section.
 
-use super::change::{put_counts, take_counts, take_mailbox};
+use super::change::{put_counts, take_counts, take_mailbox, take_unique_id_form};
 use super::{
     Result, put_bool, put_copies, put_email_set, put_hold, put_keywords, put_limits, put_number,
     put_option, put_runs, put_time, put_uid_next, put_used, put_validity, take_bool, take_copies,
@@ -101,6 +101,9 @@ fn additions(root: &Root) -> Vec<(u8, Vec<u8>)> {
             }
         });
     }
+    if let Some(form) = &root.unique_id_form {
+        add(16, &|w| w.text(form.as_str()));
+    }
     additions
 }
 
@@ -116,6 +119,7 @@ fn take_addition(root: &mut Root, kind: u8, octets: &[u8]) -> Result<()> {
                 }
             }
         }
+        16 => root.unique_id_form = take_unique_id_form(&mut r)?,
         _ => return Err(r.malformed("an addition of a known kind")),
     }
     r.finish()

@@ -7,6 +7,7 @@ use crate::maildrop::is_unique_id;
 use crate::outcome::{Decision, Outcome, Refusal};
 use crate::rows::{Row, RowFlags, Rows};
 use crate::state::State;
+use crate::unique_id::Free;
 use crate::{SpecialUses, Used};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -119,6 +120,7 @@ fn place(
     let mut counts = target.counts;
     let mut used = state.used();
     let mut unique_ids = Vec::new();
+    let mut free = Free::new(state, messages.len());
     let mut shared: BTreeMap<BlobId, u32> = BTreeMap::new();
     let number = draft.next;
     for ((message, uid), offset) in messages.iter().zip(uids.iter()).zip(0..) {
@@ -128,8 +130,10 @@ fn place(
         counts.add(row.flags, row.size);
         used.octets = used.octets.saturating_add(u64::from(row.size));
         used.messages = used.messages.saturating_add(1);
-        if let Some(text) = &message.unique_id {
-            unique_ids.push((email, text.clone()));
+        let form = state.unique_id_form();
+        let made = || form.map(|form| form.make(target.uid_validity, uid));
+        if let Some(text) = message.unique_id.clone().or_else(made) {
+            unique_ids.push((email, free.take(&text)));
         }
         if message.shared {
             let known = state.root.shared.get(&message.blob).copied().unwrap_or(0);

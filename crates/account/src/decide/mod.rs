@@ -100,6 +100,7 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             how,
             messages,
         } => collect::collect(state, *device, *how, messages, now),
+        Command::SetUniqueIdForm(form) => settings::set_unique_id_form(state, form.as_ref()),
         Command::SetLimits(limits) => settings::set_limits(state, *limits),
         Command::SetHold(hold) => settings::set_hold(state, *hold, now),
         Command::DeclareDevice {

@@ -6,7 +6,7 @@ use crate::device::{Device, DeviceId, DeviceProtocols};
 use crate::outcome::{Decision, Outcome, Refusal};
 use crate::persistent::Run;
 use crate::state::State;
-use crate::{EmailSet, HoldSettings, Limits, SpecialUses};
+use crate::{EmailSet, HoldSettings, Limits, SpecialUses, UniqueIdForm};
 use terms::{EmailNumber, MailboxName, SpecialUse, Timestamp, UidValidity};
 
 /// Devices of an account at the most, revoked ones too.
@@ -82,6 +82,18 @@ fn device(id: DeviceId, name: &str, protocols: DeviceProtocols, now: Timestamp) 
         collected: EmailSet::new(),
         read: EmailSet::new(),
     }
+}
+
+pub(super) fn set_unique_id_form(
+    state: &State,
+    form: Option<&UniqueIdForm>,
+) -> Result<Decision, Refusal> {
+    if state.unique_id_form() == form {
+        return Ok(Decision::nothing(Outcome::Done));
+    }
+    let mut draft = Draft::new(state);
+    draft.push(Change::UniqueIdFormSet(form.cloned()));
+    Ok(draft.decision(Outcome::Done))
 }
 
 pub(super) fn set_limits(state: &State, limits: Limits) -> Result<Decision, Refusal> {

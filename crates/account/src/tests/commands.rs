@@ -5,7 +5,7 @@
 use super::House;
 use crate::{
     Cause, Collect, Command, DeviceId, DeviceProtocols, Hold, HoldSettings, Limits, MailboxRef,
-    NewMessage, Source, SpecialUses, SweepRules, UndoWhich, Which,
+    NewMessage, Source, SpecialUses, SweepRules, UndoWhich, UniqueIdForm, Which,
 };
 use proptest::prelude::*;
 use terms::{
@@ -234,6 +234,11 @@ impl Dice {
             },
             62 if a % 4 == 0 => Command::Epoch,
             62 if a % 4 == 1 => Command::DeviceWarned(device),
+            62 if a % 4 == 2 => {
+                let forms = [None, Some("%u"), Some("dovecot")];
+                let form = forms[usize::from(b % 3)].map(UniqueIdForm::new);
+                Command::SetUniqueIdForm(form.transpose().unwrap())
+            }
             _ => Command::TrimExpungeLog {
                 mailbox: mailbox(house, a),
                 floor: ModSeq(house.state.head().0.saturating_sub(u64::from(b % 8))),

@@ -900,3 +900,51 @@ fn moved_back_into_inbox_the_clock_starts_anew() {
     house.later(1);
     assert_eq!(house.sweep(), 0);
 }
+
+#[test]
+fn unique_ids_of_new_mail_have_the_form_that_is_set() {
+    let mut house = House::with_hold(hold(Hold::Forever));
+    house.deliver(100).unwrap();
+    let own = ids(&house);
+    let form = crate::UniqueIdForm::new("%u").unwrap();
+    house.run(&Command::SetUniqueIdForm(Some(form))).unwrap();
+    house.deliver(100).unwrap();
+    let messages = ["2", "4", "4", &own[0]].map(|id| NewMessage {
+        unique_id: Some(id.to_owned()),
+        ..NewMessage::new(house.blob(), 10)
+    });
+    let import = Command::Append {
+        mailbox: MailboxId::INBOX.into(),
+        create: false,
+        messages: messages.to_vec(),
+        source: Source::Import,
+    };
+    house.run(&import).unwrap();
+    house.deliver(100).unwrap();
+    let want = format!("{} 2 2-2 4 4-2 {}-2 7", own[0], own[0]);
+    assert_eq!(ids(&house).join(" "), want);
+    // The form and the ids come back from the log, and from the sections.
+    let log: Vec<&[u8]> = house.commits_after(terms::ModSeq::ZERO);
+    let mut again = crate::State::new(house.state.account());
+    for payload in log {
+        again.follow(payload).unwrap();
+    }
+    assert_eq!(again.digest(), house.state.digest());
+    house.fold(crate::FoldKind::All);
+    let stored = house.stored(None);
+    let again = crate::State::load(house.state.account(), crate::Scope::All, &stored);
+    house.state = again.unwrap();
+    assert_eq!(ids(&house).join(" "), want);
+    house.deliver(100).unwrap();
+    assert_eq!(ids(&house)[7], "8");
+    house.run(&Command::SetUniqueIdForm(None)).unwrap();
+    house.deliver(100).unwrap();
+    assert!(ids(&house)[8].starts_with(&own[0][..16]));
+}
+
+fn ids(house: &House) -> Vec<String> {
+    let drop = house.maildrop(DeviceId::DEFAULT);
+    let rows = drop.messages();
+    rows.map(|(_, row)| house.state.unique_id(row.email))
+        .collect()
+}

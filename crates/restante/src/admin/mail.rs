@@ -2,7 +2,7 @@
 
 use crate::control::message::{Counted, Letter};
 use crate::error::{Failure, Outcome, While as _};
-use account::{Command, MailboxRef, NewMessage, Source, State};
+use account::{Command, MailboxRef, NewMessage, Source, State, is_unique_id};
 use bytes::Bytes;
 use serve::query::MessageOctets;
 use serve::{Account, Env};
@@ -78,6 +78,7 @@ impl Importer {
             flags: letter.flag_set(),
             internal_date: Some(letter.date()),
             lacks_final_crlf,
+            unique_id: letter.unique_id.clone().filter(|id| is_unique_id(id)),
             ..NewMessage::new(blob, size)
         });
         self.batch_octets += count;

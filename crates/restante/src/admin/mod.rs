@@ -210,6 +210,7 @@ impl Admin {
                 flags,
                 date,
                 octets,
+                ..
             } = message;
             let letter = Letter::new(&mailbox, &flags, date, octets.len() as u64);
             importer.put(&letter, octets).await?;

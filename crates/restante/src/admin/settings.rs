@@ -4,10 +4,11 @@ use super::Admin;
 use crate::control::message::{AccountShown, MailboxShown, Setting};
 use crate::error::{Failure, Outcome, While as _};
 use account::directory::{Command, Record};
-use account::{Limits, Mailbox, State};
+use account::{Limits, Mailbox, State, UniqueIdForm};
 use serve::Account;
 use serve::auth::{LANGUAGE_SETTING, OperatorError};
 use serve::lmtp::FOLDERS_SETTING;
+use serve::pop3::LOGIN_DELAY_SETTING;
 use terms::Timestamp;
 
 impl Admin {
@@ -41,6 +42,15 @@ impl Admin {
             }
             Setting::Folders(yes) => set(FOLDERS_SETTING, yes.then(|| "yes".to_owned())),
             Setting::Language(tag) => set(LANGUAGE_SETTING, tag),
+            Setting::UniqueIdForm(form) => {
+                let form = form.map(|form| UniqueIdForm::new(&form)).transpose()?;
+                let command = account::Command::SetUniqueIdForm(form);
+                return account.execute(command).await.map(drop).when(&name);
+            }
+            Setting::LoginDelay(seconds) => set(
+                LOGIN_DELAY_SETTING,
+                seconds.map(|seconds| seconds.to_string()),
+            ),
             Setting::Enabled(enabled) => Command::SetEnabled { name, enabled },
             Setting::Expires(seconds) => Command::SetExpiry {
                 name,
@@ -105,6 +115,8 @@ pub(super) fn summary(name: &str, record: Option<&Record>, state: &State) -> Acc
         expires: record.and_then(|record| record.expires.map(Timestamp::seconds)),
         last_used: record.and_then(|record| record.last_used.map(Timestamp::seconds)),
         folders: set(FOLDERS_SETTING).is_some_and(|is| is == "yes"),
+        unique_id_form: state.unique_id_form().map(|form| form.as_str().to_owned()),
+        login_delay: set(LOGIN_DELAY_SETTING).and_then(|delay| delay.parse().ok()),
         language: set(LANGUAGE_SETTING).cloned(),
         aliases: Vec::new(),
         mailboxes: Vec::new(),

@@ -11,6 +11,7 @@ use crate::control::message::{
 use crate::error::{Failure, Outcome, While as _};
 use crate::passwd_file;
 use crate::place::Place;
+use ::account::UniqueIdForm;
 use serde::Serialize;
 use std::io::Read as _;
 use std::path::Path;
@@ -107,6 +108,13 @@ fn changes(settings: Settings) -> Vec<Setting> {
     let until = |OrNone(until): OrNone<Until>| until.map(|until| until.seconds(now));
     changes.extend(settings.expires.map(until).map(Setting::Expires));
     let language = |OrNone(tag): OrNone<Language>| tag.map(|tag| tag.0);
+    let form = |OrNone(form): OrNone<UniqueIdForm>| form.map(|form| form.as_str().to_owned());
+    changes.extend(settings.uidl_format.map(form).map(Setting::UniqueIdForm));
+    changes.extend(
+        settings
+            .login_delay
+            .map(|delay| Setting::LoginDelay(delay.0)),
+    );
     changes.extend(settings.language.map(language).map(Setting::Language));
     changes
 }
@@ -164,6 +172,12 @@ fn unusual(account: &AccountShown) -> Vec<[String; 2]> {
     }
     if account.folders {
         row("folders", "mail to name+folder goes there".into());
+    }
+    if let Some(form) = &account.unique_id_form {
+        row("uidl format", form.clone());
+    }
+    if let Some(delay) = &account.login_delay {
+        row("login delay", format!("{delay}s"));
     }
     if let Some(language) = &account.language {
         row("language", language.clone());

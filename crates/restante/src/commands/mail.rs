@@ -9,7 +9,7 @@ use crate::console::{Bar, Counts, octets, show};
 use crate::control::client::{Client, answer, reply};
 use crate::control::message::{Counted, Letter, Reply, Request};
 use crate::error::{Failure, Outcome, While as _};
-use crate::migrate::{MailError, Message, Sink, Source, maildir, mbox};
+use crate::migrate::{MailError, Message, Sink, Source, UniqueIds, maildir, mbox};
 use crate::place::Place;
 use terms::MailboxName;
 use tokio::sync::mpsc;
@@ -29,13 +29,16 @@ pub fn import(command: ImportCommand, place: &Place, json: bool) -> Outcome {
         Some(name) => MailboxName::new(name).map(Some).when(name),
         None => Ok(None),
     };
+    let ids = |import: &Import| UniqueIds::new(import.uidl_format.clone(), import.uidls.as_deref());
     let (source, import): (Box<dyn Source>, Import) = match command {
         ImportCommand::Maildir(import) => {
-            let reader = maildir::Reader::open(&import.path, under(&import)?.as_ref(), max)?;
+            let (into, ids) = (under(&import)?, ids(&import)?);
+            let reader = maildir::Reader::open(&import.path, into.as_ref(), max, ids)?;
             (Box::new(reader), import)
         }
         ImportCommand::Mbox(import) => {
-            let reader = mbox::Reader::open(&import.path, under(&import)?.as_ref(), max)?;
+            let (into, ids) = (under(&import)?, ids(&import)?);
+            let reader = mbox::Reader::open(&import.path, into.as_ref(), max, ids)?;
             (Box::new(reader), import)
         }
     };
@@ -111,8 +114,12 @@ async fn send(
                         flags,
                         date,
                         octets,
+                        unique_id,
                     } = &message;
-                    let letter = Letter::new(mailbox, flags, *date, octets.len() as u64);
+                    let letter = Letter {
+                        unique_id: unique_id.clone(),
+                        ..Letter::new(mailbox, flags, *date, octets.len() as u64)
+                    };
                     outgoing.line(&Some(letter)).await?;
                     outgoing.octets(octets).await?;
                     read += 1;
@@ -201,6 +208,7 @@ async fn receive(
                     let octets = incoming.octets(letter.octets, LETTER_OCTETS_MAX).await?;
                     bar.add(1);
                     Write::Message(Message {
+                        unique_id: None,
                         mailbox: MailboxName::new(&letter.mailbox)?,
                         flags: letter.flag_set(),
                         date: letter.date(),

@@ -106,6 +106,10 @@ pub enum Setting {
     Expires(Option<i64>),
     /// The language in which it is written to.
     Language(Option<String>),
+    /// How POP3 unique-ids of new mail are made; `None`: our own way.
+    UniqueIdForm(Option<String>),
+    /// Seconds between two POP3 logins of a device; `None`: as for all.
+    LoginDelay(Option<u64>),
     /// One more name.
     AddAlias(String),
     /// One name fewer.
@@ -187,6 +191,12 @@ pub struct AccountShown {
     pub last_used: Option<i64>,
     /// Whether `name+folder` files into folders.
     pub folders: bool,
+    /// The form of POP3 unique-ids of new mail, where it is not our own.
+    #[serde(default)]
+    pub unique_id_form: Option<String>,
+    /// Seconds between two POP3 logins, where that is its own.
+    #[serde(default)]
+    pub login_delay: Option<u64>,
     /// The language in which it is written to; none: English.
     pub language: Option<String>,
     /// Its other names; empty in a list.
@@ -275,6 +285,9 @@ pub struct Letter {
     pub zone_minutes: i16,
     /// How many octets follow.
     pub octets: u64,
+    /// The POP3 unique-id that it had where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique_id: Option<String>,
 }
 
 impl Letter {
@@ -286,6 +299,7 @@ impl Letter {
             seconds: date.seconds,
             zone_minutes: date.zone_minutes,
             octets,
+            unique_id: None,
         }
     }
 

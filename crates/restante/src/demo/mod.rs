@@ -201,6 +201,7 @@ async fn account(opened: &Arc<Opened>, data: &Path) -> Outcome<Option<String>> {
         };
         let address = format!("{USER}@{DOMAIN}");
         let messages = samples::samples(&address, now).map(|sample| Message {
+            unique_id: None,
             mailbox: mailbox.clone(),
             flags: sample.flags,
             date: sample.date,

@@ -2,8 +2,11 @@
 //! the internal date as its time of modification, keywords as letters that
 //! `dovecot-keywords` explains.
 
-use super::{At as _, MailError, Message, Sink, Source, lines_out, mailbox_name, to_crlf};
-use std::collections::{BTreeMap, HashMap};
+use super::unique_ids::Uids;
+use super::{
+    At as _, MailError, Message, Sink, Source, UniqueIds, lines_out, mailbox_name, to_crlf,
+};
+use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -32,6 +35,7 @@ pub struct Reader {
     /// Files yet to be read in the folder that is being read, the next one last.
     files: Vec<PathBuf>,
     current: Option<Folder>,
+    unique_ids: UniqueIds,
     octets: u64,
     message_octets_max: u64,
 }
@@ -40,6 +44,9 @@ struct Folder {
     path: PathBuf,
     mailbox: MailboxName,
     keywords: Vec<Option<Keyword>>,
+    /// It is the Maildir itself: what POP3 has shown.
+    root: bool,
+    uids: Uids,
 }
 
 impl Reader {
@@ -52,6 +59,7 @@ impl Reader {
         path: &Path,
         into: Option<&MailboxName>,
         message_octets_max: u64,
+        unique_ids: UniqueIds,
     ) -> Result<Self, MailError> {
         let mut found = Vec::new();
         find(path, &mut Vec::new(), into, &mut found)?;
@@ -61,7 +69,7 @@ impl Reader {
         }
         let mut octets = 0;
         for folder in &found {
-            for file in files(&folder.path)? {
+            for file in files(&folder.path, &Uids::default())? {
                 octets += fs::metadata(&file).map(|found| found.len()).unwrap_or(0);
             }
         }
@@ -70,6 +78,7 @@ impl Reader {
             folders: found,
             files: Vec::new(),
             current: None,
+            unique_ids,
             octets,
             message_octets_max,
         })
@@ -93,6 +102,8 @@ fn find(
             path: path.into(),
             mailbox,
             keywords: keywords_of(path),
+            root: levels.is_empty(),
+            uids: Uids::default(),
         });
     }
     let mut entries = Vec::new();
@@ -152,8 +163,7 @@ fn keywords_of(folder: &Path) -> Vec<Option<Keyword>> {
 
 /// The messages of a folder in the order of their UIDs where Dovecot has kept
 /// them, others after them by name, which begins with the second of delivery.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, MailError> {
-    let uids = uids_of(folder);
+fn files(folder: &Path, uids: &Uids) -> Result<Vec<PathBuf>, MailError> {
     let mut files = Vec::new();
     for part in ["cur", "new"] {
         let directory = folder.join(part);
@@ -164,7 +174,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, MailError> {
                 continue;
             }
             let base = name.split(':').next().unwrap_or(&name).to_owned();
-            let uid = uids.get(&base).copied().unwrap_or(u64::MAX);
+            let uid = uids.order.get(&base).copied().unwrap_or(u64::MAX);
             let second: u64 = base
                 .split('.')
                 .next()
@@ -177,19 +187,6 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, MailError> {
     Ok(files.into_iter().map(|(.., path)| path).collect())
 }
 
-/// `dovecot-uidlist`, version 3: `uid key… :name` after a first line.
-fn uids_of(folder: &Path) -> HashMap<String, u64> {
-    let text = fs::read(folder.join("dovecot-uidlist")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let entry = |line: &str| {
-        let (uid, rest) = line.split_once(' ')?;
-        let (_, name) = rest.split_once(':')?;
-        let base = name.split(':').next().unwrap_or(name);
-        Some((base.to_owned(), uid.parse().ok()?))
-    };
-    text.lines().skip(1).filter_map(entry).collect()
-}
-
 impl Source for Reader {
     fn octets(&self) -> u64 {
         self.octets
@@ -198,10 +195,16 @@ impl Source for Reader {
     fn next(&mut self) -> Option<Result<(Message, u64), MailError>> {
         loop {
             if let (Some(folder), Some(file)) = (&self.current, self.files.pop()) {
-                return Some(read(folder, &file, self.message_octets_max));
+                return Some(read(
+                    folder,
+                    &file,
+                    self.message_octets_max,
+                    &self.unique_ids,
+                ));
             }
-            let folder = self.folders.pop()?;
-            match files(&folder.path) {
+            let mut folder = self.folders.pop()?;
+            folder.uids = self.unique_ids.of_folder(&folder.path);
+            match files(&folder.path, &folder.uids) {
                 Ok(files) => self.files = files.into_iter().rev().collect(),
                 Err(error) => return Some(Err(error)),
             }
@@ -210,7 +213,12 @@ impl Source for Reader {
     }
 }
 
-fn read(folder: &Folder, file: &Path, max: u64) -> Result<(Message, u64), MailError> {
+fn read(
+    folder: &Folder,
+    file: &Path,
+    max: u64,
+    unique_ids: &UniqueIds,
+) -> Result<(Message, u64), MailError> {
     let found = fs::metadata(file).at(file)?;
     if found.len() > max {
         return Err(MailError::new(
@@ -224,7 +232,13 @@ fn read(folder: &Folder, file: &Path, max: u64) -> Result<(Message, u64), MailEr
         Ok(after) => i64::try_from(after.as_secs()).unwrap_or(0),
         Err(_) => 0,
     };
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let base = name.split(':').next().unwrap_or(&name);
+    let unique_id = folder
+        .root
+        .then(|| unique_ids.of_file(&folder.uids, base, &octets));
     let message = Message {
+        unique_id: unique_id.flatten(),
         mailbox: folder.mailbox.clone(),
         flags: flags_of(file, &folder.keywords),
         date: InternalDate {
@@ -383,7 +397,7 @@ impl Sink for Writer {
         }
         let mut count = 0;
         for folder in self.folders.keys() {
-            count += files(folder)?.len() as u64;
+            count += files(folder, &Uids::default())?.len() as u64;
             let directory = folder.join("cur");
             File::open(&directory)
                 .and_then(|open| open.sync_all())
@@ -412,6 +426,7 @@ mod tests {
 
     fn message(mailbox: &str, octets: &str, flags: &[&str]) -> Message {
         Message {
+            unique_id: None,
             mailbox: MailboxName::new(mailbox).unwrap(),
             flags: flags.iter().filter_map(|flag| Flag::parse(flag)).collect(),
             date: InternalDate {
@@ -423,7 +438,7 @@ mod tests {
     }
 
     fn read_all(path: &Path) -> Vec<Message> {
-        let mut reader = Reader::open(path, None, 1 << 20).unwrap();
+        let mut reader = Reader::open(path, None, 1 << 20, UniqueIds::default()).unwrap();
         let mut messages = Vec::new();
         let mut octets = 0;
         while let Some(next) = reader.next() {

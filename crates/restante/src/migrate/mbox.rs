@@ -6,7 +6,9 @@
 //! (many programs leave them where mail has passed through) and are only read.
 //! A message without a final line end gets one: the format has no other way.
 
-use super::{At as _, MailError, Message, Sink, Source, lines_out, mailbox_name, push_crlf};
+use super::{
+    At as _, MailError, Message, Sink, Source, UniqueIds, lines_out, mailbox_name, push_crlf,
+};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
@@ -22,6 +24,7 @@ pub struct Reader {
     octets: u64,
     message_octets_max: u64,
     open: Option<OpenFile>,
+    unique_ids: UniqueIds,
 }
 
 /// A file that is being read.
@@ -32,6 +35,8 @@ struct OpenFile {
     /// The From_ line of the next message.
     from_line: Option<Vec<u8>>,
     line: Vec<u8>,
+    /// As its first message says it.
+    uid_validity: Option<u32>,
 }
 
 impl Reader {
@@ -43,6 +48,7 @@ impl Reader {
         path: &Path,
         into: Option<&MailboxName>,
         message_octets_max: u64,
+        unique_ids: UniqueIds,
     ) -> Result<Self, MailError> {
         let mut found = Vec::new();
         if fs::metadata(path).at(path)?.is_dir() {
@@ -61,6 +67,7 @@ impl Reader {
             octets,
             message_octets_max,
             open: None,
+            unique_ids,
         })
     }
 }
@@ -114,7 +121,7 @@ impl Source for Reader {
     fn next(&mut self) -> Option<Result<(Message, u64), MailError>> {
         loop {
             if let Some(open) = &mut self.open {
-                match open.next(self.message_octets_max) {
+                match open.next(self.message_octets_max, Some(&self.unique_ids)) {
                     Some(message) => return Some(message),
                     None => self.open = None,
                 }
@@ -137,6 +144,7 @@ impl OpenFile {
             from,
             from_line: None,
             line: Vec::new(),
+            uid_validity: None,
         };
         open.read_line()?;
         if open.line.starts_with(b"From ") {
@@ -158,7 +166,11 @@ impl OpenFile {
         Ok(())
     }
 
-    fn next(&mut self, message_octets_max: u64) -> Option<Result<(Message, u64), MailError>> {
+    fn next(
+        &mut self,
+        message_octets_max: u64,
+        unique_ids: Option<&UniqueIds>,
+    ) -> Option<Result<(Message, u64), MailError>> {
         let from_line = self.from_line.take()?;
         let mut taken = from_line.len() as u64;
         let mut octets = Vec::new();
@@ -203,9 +215,12 @@ impl OpenFile {
             seconds: 0,
             zone_minutes: 0,
         });
+        let unique_ids = unique_ids.filter(|_| self.mailbox.is_inbox());
+        let unique_id = unique_ids.and_then(|ids| ids.of_message(&mut self.uid_validity, &octets));
         let (flags, ours) = flags_of(&octets);
         octets.drain(..ours);
         let message = Message {
+            unique_id,
             mailbox: self.mailbox.clone(),
             flags,
             date,
@@ -460,7 +475,7 @@ impl Sink for Writer {
         let mut count = 0;
         for (name, path) in &self.files {
             let mut open = OpenFile::new(path.clone(), name.clone())?;
-            while let Some(message) = open.next(u64::MAX) {
+            while let Some(message) = open.next(u64::MAX, None) {
                 message?;
                 count += 1;
             }
@@ -582,6 +597,7 @@ mod tests {
 
     fn message(octets: &str, flags: &[&str]) -> Message {
         Message {
+            unique_id: None,
             mailbox: MailboxName::new("A/.b").unwrap(),
             flags: flags.iter().filter_map(|flag| Flag::parse(flag)).collect(),
             date: InternalDate {
@@ -593,7 +609,7 @@ mod tests {
     }
 
     fn read_all(path: &Path) -> Vec<Message> {
-        let mut reader = Reader::open(path, None, 1 << 20).unwrap();
+        let mut reader = Reader::open(path, None, 1 << 20, UniqueIds::default()).unwrap();
         let mut messages = Vec::new();
         let mut octets = 0;
         while let Some(next) = reader.next() {
@@ -673,7 +689,7 @@ mod tests {
             "From a@b Fri Jul  8 12:08:34 2011\n\n{long}\n\nFrom c@d Fri Jul  8 12:08:34 2011\n\ny\n"
         );
         fs::write(&path, text).unwrap();
-        let mut reader = Reader::open(&path, None, 1_000).unwrap();
+        let mut reader = Reader::open(&path, None, 1_000, UniqueIds::default()).unwrap();
         let error = reader.next().unwrap().unwrap_err().to_string();
         assert!(
             error.contains("longer than 1000 octets, left out: From a@b"),

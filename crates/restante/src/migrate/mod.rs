@@ -7,6 +7,9 @@
 
 pub mod maildir;
 pub mod mbox;
+mod unique_ids;
+
+pub use unique_ids::UniqueIds;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +24,8 @@ pub struct Message {
     pub flags: FlagSet,
     /// When it came.
     pub date: InternalDate,
+    /// The POP3 unique-id that it had where it comes from.
+    pub unique_id: Option<String>,
     /// All of it, lines ended by CRLF.
     pub octets: Vec<u8>,
 }

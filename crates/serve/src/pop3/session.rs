@@ -4,7 +4,7 @@ use super::Pop3;
 use super::language::Language;
 use super::maildrop::Maildrop;
 use super::transaction::{Replies, transaction};
-use crate::auth::Dialogue;
+use crate::auth::{Dialogue, LANGUAGE_SETTING};
 use crate::stream::{Filled, Revoked, Stream, StreamError};
 use bytes::Buf as _;
 use proto::pop3::reply::{self, Capability, ResponseCode};
@@ -437,6 +437,3 @@ impl Session {
         Ok(())
     }
 }
-
-/// The account setting for the language of what is written to its owner.
-const LANGUAGE_SETTING: &str = "language";
