@@ -2,14 +2,16 @@
 
 use crate::config::Protocol;
 use crate::listen::{Bound, Socket};
-use serve::{Network, Node, Peer, Stream, Tls};
+use crate::proxy;
+use serve::{Network, Node, Peer, Stream, Tls, Trusted};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
@@ -64,13 +66,24 @@ impl Sessions {
     }
 
     /// A place for one more, or why there is none.
-    fn enter(&self, peer: &Peer) -> Result<Place, &'static str> {
+    fn enter(&self) -> Result<Place, &'static str> {
         let inner = &self.0;
         if self.count() >= inner.node.limits.connections_max {
             return Err("there are too many connections");
         }
-        let address = peer.network();
-        if let Some(address) = address {
+        inner.count.send_modify(|count| *count += 1);
+        Ok(Place {
+            sessions: self.clone(),
+            address: None,
+        })
+    }
+}
+
+impl Place {
+    /// Counts for this peer too.
+    fn count_for(&mut self, peer: &Peer) -> Result<(), &'static str> {
+        let inner = &self.sessions.0;
+        if let Some(address) = peer.network() {
             let mut addresses = inner
                 .addresses
                 .lock()
@@ -80,12 +93,10 @@ impl Sessions {
                 return Err("there are too many connections from this address");
             }
             *count += 1;
+            drop(addresses);
+            self.address = Some(address);
         }
-        inner.count.send_modify(|count| *count += 1);
-        Ok(Place {
-            sessions: self.clone(),
-            address,
-        })
+        Ok(())
     }
 }
 
@@ -114,19 +125,36 @@ enum Listener {
     Unix(UnixListener),
 }
 
+/// A connection that was taken.
+enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
 impl Listener {
-    async fn accept(&self, node: &Arc<Node>) -> io::Result<Stream> {
+    async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let (socket, peer) = listener.accept().await?;
-                Ok(Stream::tcp(Arc::clone(node), socket, peer))
+                Ok(Accepted::Tcp(socket, peer))
             }
             Self::Unix(listener) => {
                 let (socket, _) = listener.accept().await?;
-                Ok(Stream::unix(Arc::clone(node), socket))
+                Ok(Accepted::Unix(socket))
             }
         }
     }
+}
+
+/// What the connections of a listener begin with.
+struct Door {
+    protocol: Protocol,
+    /// Where TLS begins with the connection.
+    tls: Option<Tls>,
+    /// Who says by the PROXY protocol for whom it has connected.
+    proxies: Trusted,
+    begin: Begin,
+    sessions: Sessions,
 }
 
 /// Takes connections on `bound` until the node stops.
@@ -146,62 +174,112 @@ pub fn listen(bound: Bound, tls: Option<Tls>, begin: Begin, sessions: &Sessions)
     };
     let protocol = bound.protocol;
     info!(%protocol, address = %bound.address, "listening");
-    let tls = tls.filter(|_| protocol.is_tls());
-    tokio::spawn(accept_all(listener, protocol, tls, begin, sessions.clone()));
+    let door = Door {
+        protocol,
+        tls: tls.filter(|_| protocol.is_tls()),
+        proxies: bound.proxies,
+        begin,
+        sessions: sessions.clone(),
+    };
+    tokio::spawn(accept_all(listener, Arc::new(door)));
     Ok(())
 }
 
-async fn accept_all(
-    listener: Listener,
-    protocol: Protocol,
-    tls: Option<Tls>,
-    begin: Begin,
-    sessions: Sessions,
-) {
-    let node = Arc::clone(&sessions.0.node);
+async fn accept_all(listener: Listener, door: Arc<Door>) {
+    let (node, protocol) = (Arc::clone(&door.sessions.0.node), door.protocol);
     loop {
         // Accepting is cancel safe: a connection is either taken or still waits.
         let accepted = tokio::select! {
             () = node.stopping() => return,
-            accepted = listener.accept(&node) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok(stream) => stream,
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 warn!(%protocol, %error, "a connection could not be taken");
                 node.env.sleep(PAUSE).await;
                 continue;
             }
         };
-        match sessions.enter(stream.peer()) {
-            Ok(place) => {
-                let session = session(stream, protocol, tls.clone(), Arc::clone(&begin), place);
-                tokio::spawn(session);
+        let place = door.sessions.enter();
+        let door = Arc::clone(&door);
+        tokio::spawn(async move {
+            // Boxed: a session that waits does not carry the room for its beginning.
+            let Some(stream) = Box::pin(door.stream(accepted)).await else {
+                return;
+            };
+            let begun = Box::pin(door.admit(stream, place)).await;
+            if let Some((stream, place)) = begun {
+                (door.begin)(stream).await;
+                drop(place);
             }
-            Err(why) => {
-                warn!(%protocol, peer = %stream.peer(), why, "refused");
-                tokio::spawn(refuse(stream, protocol, why));
-            }
-        }
+        });
     }
 }
 
-async fn session(
-    mut stream: Stream,
-    protocol: Protocol,
-    tls: Option<Tls>,
-    begin: Begin,
-    place: Place,
-) {
-    if let Some(tls) = tls {
-        let begun = Box::pin(stream.start_tls(&tls)).await;
-        if let Err(error) = begun {
-            debug!(%protocol, peer = %stream.peer(), %error, "no TLS");
-            return;
+impl Door {
+    /// The connection, with the client that it is for.
+    async fn stream(&self, accepted: Accepted) -> Option<Stream> {
+        let node = &self.sessions.0.node;
+        match accepted {
+            Accepted::Unix(socket) => Some(Stream::unix(Arc::clone(node), socket)),
+            Accepted::Tcp(mut socket, address) => {
+                let peer = Peer::Tcp(address);
+                if !self.proxies.contains(&peer) {
+                    return Some(Stream::tcp(Arc::clone(node), socket, address));
+                }
+                let header = proxy::read(&mut socket);
+                let client = match node.env.timeout(node.limits.handshake, header).await {
+                    Ok(Ok(client)) => client,
+                    Ok(Err(error)) => {
+                        warn!(protocol = %self.protocol, proxy = %peer, %error, "refused");
+                        return None;
+                    }
+                    Err(_) => {
+                        let error = "its PROXY header did not come in time";
+                        warn!(protocol = %self.protocol, proxy = %peer, error, "refused");
+                        return None;
+                    }
+                };
+                let mut stream = Stream::tcp(Arc::clone(node), socket, address);
+                if let Some(client) = client {
+                    stream.speaks_for(client);
+                }
+                Some(stream)
+            }
         }
     }
-    begin(stream).await;
-    drop(place);
+
+    /// Counts the connection and begins TLS, or says why not.
+    async fn admit(
+        &self,
+        mut stream: Stream,
+        place: Result<Place, &'static str>,
+    ) -> Option<(Stream, Place)> {
+        let protocol = self.protocol;
+        let counted = place.and_then(|mut place| {
+            // A balancer's own looks are no client's.
+            if stream.via().is_some() || !self.proxies.contains(stream.peer()) {
+                place.count_for(stream.peer())?;
+            }
+            Ok(place)
+        });
+        let place = match counted {
+            Ok(place) => place,
+            Err(why) => {
+                warn!(%protocol, peer = %stream.peer(), why, "refused");
+                refuse(stream, protocol, why).await;
+                return None;
+            }
+        };
+        if let Some(tls) = &self.tls
+            && let Err(error) = stream.start_tls(tls).await
+        {
+            debug!(%protocol, peer = %stream.peer(), %error, "no TLS");
+            return None;
+        }
+        Some((stream, place))
+    }
 }
 
 /// Says why, where it can be said before TLS.

@@ -1,6 +1,7 @@
 //! Opening sockets: TCP and Unix ones, and those that systemd has opened.
 
 use crate::config::{Address, Listen, Mode, Protocol};
+use serve::Trusted;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -26,6 +27,10 @@ pub struct Bound {
     pub address: Address,
     /// Whether a password may come without TLS.
     pub plaintext_login: bool,
+    /// Who says by the PROXY protocol for whom it has connected.
+    pub proxies: Trusted,
+    /// Who may say by XCLIENT for whom it speaks.
+    pub xclient: Trusted,
     /// The socket.
     pub socket: Socket,
 }
@@ -121,6 +126,8 @@ pub fn bind(listen: &Listen, inherited: &mut Inherited) -> Result<Vec<Bound>, Bi
         protocol: listen.protocol,
         address,
         plaintext_login: listen.plaintext_login(),
+        proxies: listen.proxy_protocol.0.clone(),
+        xclient: listen.xclient.0.clone(),
         socket,
     };
     if let Some(open) = inherited.take(&listen.address) {

@@ -28,6 +28,7 @@ mod passwd_file;
 mod password;
 mod place;
 mod privileges;
+mod proxy;
 mod running;
 mod secret;
 mod serving;

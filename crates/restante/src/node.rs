@@ -5,6 +5,7 @@ use crate::admin::Admin;
 use crate::config::{self, Config, Octets, Protocol};
 use crate::error::{Failure, Outcome, While as _};
 use crate::languages;
+use crate::listen::Bound;
 use crate::memory;
 use crate::place::Place;
 use crate::privileges::{Servant, make_data_directory};
@@ -12,7 +13,7 @@ use crate::secret;
 use serve::accounts::NameRules;
 use serve::auth::{self, Auth, CertificateName, Cost, Scram};
 use serve::imap::Imap;
-use serve::lmtp::{Lmtp, Nul};
+use serve::lmtp::{Lmtp, Nul, OverQuota};
 use serve::pop3::{Languages, Policy, Pop3, Settings};
 use serve::{Accounts, Directory, Env, Limits, Node, Tls};
 use std::io::ErrorKind;
@@ -99,16 +100,11 @@ impl Opened {
     }
 
     /// What begins a session on a listener.
-    pub fn begin(
-        &self,
-        protocol: Protocol,
-        plaintext_login: bool,
-        tls: Option<Tls>,
-        config: &Config,
-    ) -> Begin {
+    pub fn begin(&self, bound: &Bound, tls: Option<Tls>, config: &Config) -> Begin {
         let hostname: Arc<str> = config.hostname().into();
         let directory = self.directory.clone();
-        match protocol {
+        let plaintext_login = bound.plaintext_login;
+        match bound.protocol {
             Protocol::Imap | Protocol::Imaps => {
                 let imap = Imap {
                     hostname,
@@ -130,12 +126,16 @@ impl Opened {
             }
             Protocol::Lmtp => {
                 let lmtp = Lmtp {
-                    hostname,
-                    directory,
                     nul: match config.nul {
-                        crate::config::Nul::Replace => Nul::Replace,
-                        crate::config::Nul::Refuse => Nul::Refuse,
+                        config::Nul::Replace => Nul::Replace,
+                        config::Nul::Refuse => Nul::Refuse,
                     },
+                    over_quota: match config.over_quota {
+                        config::OverQuota::Temporary => OverQuota::Temporary,
+                        config::OverQuota::Permanent => OverQuota::Permanent,
+                    },
+                    xclient: bound.xclient.clone(),
+                    ..Lmtp::new(hostname, directory)
                 };
                 Arc::new(move |stream| Box::pin(serve::lmtp::run(stream, lmtp.clone())))
             }

@@ -49,7 +49,7 @@ impl Prepared {
         let control = control::server::listen(&self.place.data, Arc::clone(&opened))?;
         let tls = self.certificates.as_ref().map(Certificates::tls);
         for bound in self.sockets {
-            let begin = opened.begin(bound.protocol, bound.plaintext_login, tls.clone(), config);
+            let begin = opened.begin(&bound, tls.clone(), config);
             accept::listen(bound, tls.clone(), begin, &sessions).when("cannot listen")?;
         }
         ready(&opened).await?;

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Line, bad, command, connect, connect_tls, good, run, run_with};
+use common::{Line, bad, command, connect, connect_tls, connect_tls_after, good, run, run_with};
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -394,6 +394,71 @@ fn what_is_in_the_way_is_said() {
     let file = config(directory.path(), &listener("imap", "127.0.0.1:0"));
     let said = bad(&run(&["serve", "--config", &file]));
     assert!(said.contains("cert.pem: No such file"), "{said}");
+}
+
+/// A load balancer's PROXY header: its client is who is logged and counted.
+#[test]
+fn a_load_balancer_says_for_whom_it_has_connected() {
+    let directory = tempfile::tempdir().unwrap();
+    let cert = certificate(directory.path());
+    let listed = "proxy-protocol = [\"127.0.0.0/8\"]\n";
+    let listeners = [
+        listener("imap", "127.0.0.1:0") + listed,
+        listener("imaps", "127.0.0.1:0") + listed,
+        listener("pop3", "127.0.0.1:0"),
+        "[limits]\nconnections-per-address = 2\n".to_owned(),
+    ];
+    let config = config(directory.path(), &listeners.concat());
+    let mut server = Server::start(&mut command(&["serve", "--config", &config]));
+    let (imap, imaps, pop3) = (
+        server.port("imap"),
+        server.port("imaps"),
+        server.port("pop3"),
+    );
+    good(&run(&["account", "add", "anna", "--config", &config]));
+
+    let connect_for = |client: &str| {
+        let mut line = connect(imap);
+        line.send(&format!("PROXY TCP4 {client} 192.0.2.9 5000 143"));
+        line
+    };
+    let mut first = connect_for("192.0.2.1");
+    first.until("* OK ");
+    first.ask("1 LOGIN anna wrong", "1 NO ");
+    let failed = server.says("login failed");
+    assert_eq!(failed["peer"], "192.0.2.1:5000", "{failed}");
+    let mut second = connect_for("192.0.2.1");
+    second.until("* OK ");
+    let said = connect_for("192.0.2.1").read();
+    assert_eq!(
+        said,
+        "* BYE there are too many connections from this address"
+    );
+    let refused = server.says("refused");
+    assert_eq!(refused["peer"], "192.0.2.1:5000", "{refused}");
+    connect_for("192.0.2.2").until("* OK ");
+    // A health check without a client is not counted.
+    for _ in 0..4 {
+        let mut line = connect(imap);
+        line.send("PROXY UNKNOWN");
+        line.until("* OK ");
+    }
+    // It must say it.
+    let mut silent = connect(imap);
+    silent.send("1 CAPABILITY");
+    let refused = server.says("refused");
+    assert!(
+        refused["error"].to_string().contains("no PROXY header"),
+        "{refused}"
+    );
+    // Elsewhere it is a command like any other.
+    let mut other = connect(pop3);
+    other.until("+OK");
+    other.ask("PROXY TCP4 192.0.2.1 192.0.2.9 5000 143", "-ERR");
+    // Before TLS, in one packet with what begins it.
+    let header = b"PROXY TCP4 192.0.2.3 192.0.2.9 5000 993\r\n";
+    connect_tls_after(imaps, &cert, header).until("* OK ");
+    assert_eq!(server.end().0, Some(0));
 }
 
 /// Only root may become somebody else; elsewhere there is nothing to see.

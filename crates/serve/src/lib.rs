@@ -24,4 +24,4 @@ pub use accounts::{Account, Accounts};
 pub use auth::Directory;
 pub use env::Env;
 pub use limits::{Limits, Octets, OctetsHeld};
-pub use stream::{Filled, Network, Node, Peer, Revoked, Stream, StreamError, Tls};
+pub use stream::{Filled, Network, Node, Peer, Revoked, Stream, StreamError, Tls, Trusted};

@@ -13,7 +13,7 @@
 mod binding;
 mod peer;
 
-pub use peer::{Network, Peer};
+pub use peer::{Network, Peer, Trusted};
 
 use crate::accounts::{Clock, Sweeps};
 use crate::env::Env;

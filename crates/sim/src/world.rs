@@ -6,7 +6,7 @@ use account::{Hold, HoldSettings};
 use serve::accounts::{AccountName, Accounts, NameRules};
 use serve::auth::{Addition, Auth, Cost, Directory, Password};
 use serve::imap::Imap;
-use serve::lmtp::{Lmtp, Nul};
+use serve::lmtp::Lmtp;
 use serve::pop3::Pop3;
 use serve::stream::Node;
 use serve::{Env, Limits, Stream};
@@ -252,14 +252,7 @@ fn connector(node: Arc<Node>, directory: Directory) -> Connect {
         let env = &node.env;
         // A session ends by itself, or with the runtime.
         drop(match door {
-            Door::Lmtp => env.spawn(serve::lmtp::run(
-                stream,
-                Lmtp {
-                    hostname,
-                    directory,
-                    nul: Nul::default(),
-                },
-            )),
+            Door::Lmtp => env.spawn(serve::lmtp::run(stream, Lmtp::new(hostname, directory))),
             Door::Pop3 => env.spawn(serve::pop3::run(
                 stream,
                 Pop3 {

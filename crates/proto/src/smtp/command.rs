@@ -2,6 +2,7 @@
 
 use super::address::{Address, ReversePath};
 use super::reply::{EnhancedCode, Reply};
+use super::xclient::{Xclient, xclient};
 
 /// What the body is declared to be. RFC 6152 §2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub enum Command {
     Rset,
     /// `VRFY text`
     Vrfy(String),
+    /// `XCLIENT attributes`
+    Xclient(Xclient),
 }
 
 /// Longest command, CRLF included, in octets: RFC 5321 §4.5.3.1.4 says 512, and
@@ -110,6 +113,7 @@ pub fn command(line: &[u8]) -> Result<Command, Reply> {
         "RSET" => none(Command::Rset),
         "VRFY" if argument.is_empty() => Err(arguments("VRFY <address>")),
         "VRFY" => Ok(Command::Vrfy(argument.into())),
+        "XCLIENT" => xclient(argument).map(Command::Xclient),
         "SEND" | "SOML" | "SAML" | "TURN" | "ETRN" | "STARTTLS" | "AUTH" | "BURL" => {
             Err(not_implemented("this command"))
         }

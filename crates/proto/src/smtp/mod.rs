@@ -9,7 +9,9 @@
 mod address;
 mod command;
 mod reply;
+mod xclient;
 
 pub use address::{Address, Domain, ReversePath};
 pub use command::{Body, Command, MailParameters, command, line_octets_max};
 pub use reply::{EnhancedCode, Reply};
+pub use xclient::{XCLIENT_KEYWORD, Xclient};

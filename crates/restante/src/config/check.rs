@@ -222,6 +222,16 @@ impl Reader<'_> {
                 self.fault(value("address"), what, Some("take one away".into()));
             }
             seen.push(&listen.address);
+            if !listen.xclient.0.is_empty() && listen.protocol != Protocol::Lmtp {
+                let what = format!("`xclient` is of `lmtp`, not of `{}`", listen.protocol);
+                let right = "use proxy-protocol".to_owned();
+                self.fault(value("xclient"), what, Some(right));
+            }
+            let is_unix = matches!(listen.address, Address::Unix(_));
+            if !listen.proxy_protocol.0.is_empty() && is_unix {
+                let what = "`proxy-protocol` is of TCP, not of Unix sockets".to_owned();
+                self.fault(value("proxy-protocol"), what, Some("take it away".into()));
+            }
             let unusable = config.tls.is_none() && !listen.plaintext_login();
             if unusable && !listen.protocol.is_tls() && listen.protocol != Protocol::Lmtp {
                 let what = format!("nobody could log in at `{}`", listen.address);

@@ -14,7 +14,10 @@ mod value;
 pub use auth::{Auth, ClientName, Scram};
 pub use check::ConfigError;
 pub use example::example;
-pub use value::{Address, Language, LogFormat, LogLevel, Mode, Nul, Octets, Protocol, Span, Until};
+pub use value::{
+    Address, Language, LogFormat, LogLevel, Mode, Nul, Octets, OverQuota, Protocol, Proxies, Span,
+    Until,
+};
 
 use std::path::{Path, PathBuf};
 use table::table;
@@ -45,6 +48,10 @@ table! {
         /// What is done with NULs in a message that LMTP brings, as no protocol
         /// could carry them on: `replace` (by 0x80) or `refuse`.
         Default nul "nul": Nul = Nul::Replace, r#""replace""#;
+
+        /// What LMTP says where an account is over quota: `temporary` (452, whoever
+        /// sends it tries again) or `permanent` (552, the sender is told at once).
+        Default over_quota "over-quota": OverQuota = OverQuota::Temporary, r#""temporary""#;
 
         /// The user, by name, that the server becomes once its sockets are open,
         /// where it was started as root.
@@ -89,6 +96,17 @@ table! {
         /// Whether a password may come without TLS. Without it: only where nobody
         /// but this machine can listen in, that is on loopback and Unix sockets.
         Example plaintext_login "plaintext-login": Option<bool> = None, "false";
+
+        /// Load balancers that say by the PROXY protocol (version 1 or 2) for whom
+        /// they have connected: addresses and networks. They must say it, before TLS;
+        /// from anybody else it is no greeting. What is logged, counted and slowed
+        /// down is then meant for the client.
+        Example proxy_protocol "proxy-protocol": Proxies = Proxies::default(),
+            r#"["192.0.2.1", "10.0.0.0/8"]"#;
+
+        /// Mail servers that may say by LMTP's XCLIENT for whom they speak: addresses,
+        /// networks, or `unix` for whoever can open a Unix socket.
+        Example xclient "xclient": Proxies = Proxies::default(), r#"["192.0.2.1", "unix"]"#;
 
         /// The access mode of a Unix socket.
         Default mode "mode": Mode = Mode(0o660), r#""0660""#;

@@ -320,6 +320,30 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
+/// Who is believed when it says for whom it speaks: addresses and networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies(pub serve::Trusted);
+
+impl<'de> Deserialize<'de> for Proxies {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut trusted = serve::Trusted::default();
+        for text in Vec::<String>::deserialize(from)? {
+            trusted.add(&text).map_err(D::Error::custom)?;
+        }
+        Ok(Self(trusted))
+    }
+}
+
+/// What a delivery over quota is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverQuota {
+    /// 452: try again.
+    Temporary,
+    /// 552: refused for good.
+    Permanent,
+}
+
 /// What is done with NULs in a message that comes in: the store holds none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -9,7 +9,7 @@ mod samples;
 mod settings;
 
 use crate::cli::{Common, Demo};
-use crate::config::{Address, Config, Listen, Log, LogLevel, Mode, Protocol, Tls};
+use crate::config::{Address, Config, Listen, Log, LogLevel, Protocol, Tls};
 use crate::error::{Failure, Outcome, While as _};
 use crate::listen::{Bound, Inherited, bind};
 use crate::migrate::Message;
@@ -133,8 +133,7 @@ fn listener(protocol: Protocol, port: u16) -> Listen {
             host: "127.0.0.1".into(),
             port,
         },
-        plaintext_login: None,
-        mode: Mode(0o600),
+        ..Listen::default()
     }
 }
 

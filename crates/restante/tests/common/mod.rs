@@ -175,6 +175,15 @@ pub fn connect_tls(
     port: u16,
     certificate: &Path,
 ) -> Line<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
+    connect_tls_after(port, certificate, b"")
+}
+
+/// Connects by TLS, with something before it.
+pub fn connect_tls_after(
+    port: u16,
+    certificate: &Path,
+    before: &[u8],
+) -> Line<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
     use rustls::pki_types::pem::PemObject as _;
     let mut roots = rustls::RootCertStore::empty();
     roots
@@ -187,9 +196,12 @@ pub fn connect_tls(
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = "localhost".try_into().unwrap();
-    let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-    let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut first = before.to_vec();
+    client.write_tls(&mut first).unwrap();
+    socket.write_all(&first).unwrap();
     Line(BufReader::new(rustls::StreamOwned::new(client, socket)))
 }
 

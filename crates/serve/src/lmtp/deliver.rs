@@ -1,5 +1,6 @@
 //! A stored message is bound by the accounts that it is for.
 
+use super::OverQuota;
 use super::body::{Stored, Trouble};
 use super::recipient::Recipient;
 use crate::accounts::ExecuteError;
@@ -18,12 +19,15 @@ use tracing::info;
 pub(super) struct Letter {
     pub(super) stored: Result<Stored, Trouble>,
     pub(super) peer: Peer,
+    /// As whom the client has logged in at the proxy.
+    pub(super) login: Option<String>,
     pub(super) env: Env,
     pub(super) directory: Directory,
     pub(super) reverse_path: ReversePath,
     pub(super) internationalised: bool,
     pub(super) changes: BodyChanges,
     pub(super) recipients: Vec<Recipient>,
+    pub(super) over_quota: OverQuota,
 }
 
 /// Has every account bind the message, all at once, and answers each recipient in
@@ -41,6 +45,7 @@ pub(super) async fn deliver(letter: Letter) -> Vec<Reply> {
         info!(
             protocol = "lmtp",
             peer = %letter.peer,
+            login = letter.login,
             from = %letter.reverse_path,
             to = %recipient.address,
             blob = letter.stored.ok().map(|stored| tracing::field::display(stored.blob)),
@@ -160,7 +165,7 @@ async fn refused(letter: &Letter, recipient: &Recipient, error: ExecuteError<Ref
         return super::recipient::unknown_user();
     }
     match error {
-        ExecuteError::Refused(Refusal::OverQuota) => over_quota(),
+        ExecuteError::Refused(Refusal::OverQuota) => over_quota(letter.over_quota),
         ExecuteError::Refused(Refusal::NoAccount) => super::recipient::unknown_user(),
         ExecuteError::Refused(Refusal::TooMany(_) | Refusal::Exhausted) => {
             Reply::new(452, EnhancedCode(4, 2, 2), "the mailbox is full")
@@ -178,7 +183,10 @@ async fn refused(letter: &Letter, recipient: &Recipient, error: ExecuteError<Ref
     }
 }
 
-/// Temporary: whoever reads their mail makes room.
-pub(super) fn over_quota() -> Reply {
-    Reply::new(452, EnhancedCode(4, 2, 2), "the mailbox is over quota")
+/// The account is full. RFC 5321 §4.2.3 has both codes.
+pub(super) fn over_quota(kind: OverQuota) -> Reply {
+    match kind {
+        OverQuota::Temporary => Reply::new(452, EnhancedCode(4, 2, 2), "the mailbox is over quota"),
+        OverQuota::Permanent => Reply::new(552, EnhancedCode(5, 2, 2), "the mailbox is over quota"),
+    }
 }

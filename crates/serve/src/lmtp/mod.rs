@@ -19,6 +19,7 @@ pub use recipient::FOLDERS_SETTING;
 pub use session::run;
 
 use crate::auth::Directory;
+use crate::stream::Trusted;
 use std::sync::Arc;
 
 /// What is done with NULs in a message. The store holds none.
@@ -31,6 +32,16 @@ pub enum Nul {
     Refuse,
 }
 
+/// What a delivery over quota is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OverQuota {
+    /// 452 4.2.2: whoever sends it tries again, and room may have been made.
+    #[default]
+    Temporary,
+    /// 552 5.2.2: whoever sends it is told at once.
+    Permanent,
+}
+
 /// What the sessions of a listener share.
 #[derive(Clone, Debug)]
 pub struct Lmtp {
@@ -40,4 +51,21 @@ pub struct Lmtp {
     pub directory: Directory,
     /// What is done with NULs.
     pub nul: Nul,
+    /// What a delivery over quota is told.
+    pub over_quota: OverQuota,
+    /// Who may say by XCLIENT for whom it speaks.
+    pub xclient: Trusted,
+}
+
+impl Lmtp {
+    /// With what holds where nothing else is said.
+    pub fn new(hostname: impl Into<Arc<str>>, directory: Directory) -> Self {
+        Self {
+            hostname: hostname.into(),
+            directory,
+            nul: Nul::default(),
+            over_quota: OverQuota::default(),
+            xclient: Trusted::default(),
+        }
+    }
 }

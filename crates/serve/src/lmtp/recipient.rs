@@ -1,5 +1,6 @@
 //! Whom a message is for.
 
+use super::Lmtp;
 use super::deliver::over_quota;
 use crate::accounts::Account;
 use crate::auth::{Directory, RecipientError};
@@ -22,7 +23,8 @@ pub(super) struct Recipient {
 
 impl Recipient {
     /// Looks the address up.
-    pub(super) async fn find(directory: &Directory, address: &Address) -> Result<Self, Reply> {
+    pub(super) async fn find(lmtp: &Lmtp, address: &Address) -> Result<Self, Reply> {
+        let directory = &lmtp.directory;
         let found = directory
             .recipient(address)
             .await
@@ -39,7 +41,7 @@ impl Recipient {
             })?;
         let state = found.account.snapshot();
         if is_full(&state) {
-            return Err(over_quota());
+            return Err(over_quota(lmtp.over_quota));
         }
         let folder = found
             .detail
@@ -68,8 +70,8 @@ fn files_into_folders(directory: &Directory, account: &Account) -> bool {
     })
 }
 
-/// Whether one more delivery would be refused: the limit is reached already. The account itself decides at the end; here it spares the
-/// client the text.
+/// Whether one more delivery would be refused: the limit is reached already. The
+/// account itself decides at the end; here it spares the client the text.
 fn is_full(state: &State) -> bool {
     let (limits, used) = (state.limits(), state.used());
     !state.hold().give_way

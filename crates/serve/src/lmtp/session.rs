@@ -9,7 +9,8 @@ use crate::stream::{Filled, Stream, StreamError};
 use bytes::Buf as _;
 use futures::future::BoxFuture;
 use proto::smtp::{
-    self, Address, Command, EnhancedCode, MailParameters, Reply, ReversePath, line_octets_max,
+    self, Address, Command, EnhancedCode, MailParameters, Reply, ReversePath, Xclient,
+    line_octets_max,
 };
 use proto::wire::{BodyChanges, ChunkDecoder, DataDecoder, Line, LineReader};
 use std::collections::VecDeque;
@@ -17,7 +18,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 use terms::BlobId;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// Answers of one connection that wait for a delivery before them; then no
 /// further command is read until they have gone out.
@@ -31,6 +32,8 @@ pub fn run(stream: Stream, lmtp: Lmtp) -> impl Future<Output = ()> + Send {
         lmtp,
         reader: LineReader::new(),
         client: None,
+        client_host: None,
+        client_login: None,
         transaction: None,
         answers: VecDeque::new(),
         bad_commands: 0,
@@ -88,6 +91,9 @@ struct Session {
     reader: LineReader,
     /// What the client calls itself, once it has.
     client: Option<String>,
+    /// What a proxy says of the client: its host, and as whom it has logged in.
+    client_host: Option<String>,
+    client_login: Option<String>,
     transaction: Option<Box<Transaction>>,
     /// Answers that wait for a delivery before them.
     answers: VecDeque<Answer>,
@@ -120,8 +126,7 @@ impl Session {
     }
 
     async fn serve(&mut self) -> Stop {
-        let hostname = self.lmtp.hostname.clone();
-        self.say(Reply::plain(220, format!("{hostname} LMTP ready")));
+        self.say(self.greeting());
         loop {
             if let Err(stop) = self.turn().await {
                 let reply = match &stop {
@@ -151,6 +156,10 @@ impl Session {
                 return stop;
             }
         }
+    }
+
+    fn greeting(&self) -> Reply {
+        Reply::plain(220, format!("{} LMTP ready", self.lmtp.hostname))
     }
 
     /// One command.
@@ -243,6 +252,7 @@ impl Session {
                 EnhancedCode(2, 0, 0),
                 "LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT\nsee RFC 2033",
             )),
+            Command::Xclient(said) => self.xclient(said),
             Command::Quit => return Err(Stop::Quit),
         }
         Ok(())
@@ -254,12 +264,38 @@ impl Session {
         let hostname = &self.lmtp.hostname;
         let size = self.stream.node().limits.message_octets_max;
         // RFC 2033 §5: the first two must be there.
-        self.say(Reply::plain(
-            250,
-            format!(
-                "{hostname}\nPIPELINING\nENHANCEDSTATUSCODES\n8BITMIME\nSMTPUTF8\nCHUNKING\nSIZE {size}"
-            ),
-        ));
+        let mut text = format!(
+            "{hostname}\nPIPELINING\nENHANCEDSTATUSCODES\n8BITMIME\nSMTPUTF8\nCHUNKING\nSIZE {size}"
+        );
+        let proxy = self.stream.via().unwrap_or(self.stream.peer());
+        if self.lmtp.xclient.contains(proxy) {
+            text.push('\n');
+            text.push_str(smtp::XCLIENT_KEYWORD);
+        }
+        self.say(Reply::plain(250, text));
+    }
+
+    /// A listed peer says for whom it speaks: everything begins anew, with that
+    /// client.
+    fn xclient(&mut self, said: Xclient) {
+        let proxy = self.stream.via().unwrap_or(self.stream.peer());
+        if !self.lmtp.xclient.contains(proxy) {
+            warn!(%proxy, "XCLIENT of a peer that is not listed in `xclient`");
+            let text = "XCLIENT is not allowed from here";
+            return self.say(Reply::new(550, EnhancedCode(5, 7, 0), text));
+        }
+        if self.transaction.is_some() {
+            return self.say(out_of_order("a transaction has begun already"));
+        }
+        if let Some(ip) = said.address {
+            let port = said.port.unwrap_or(0);
+            self.stream.speaks_for((ip, port).into());
+        }
+        debug!(peer = %self.stream.peer(), login = said.login, name = said.name, "XCLIENT");
+        self.client = None;
+        self.client_host = said.name;
+        self.client_login = said.login;
+        self.say(self.greeting());
     }
 
     fn mail(&mut self, reverse_path: ReversePath, parameters: MailParameters) {
@@ -314,7 +350,7 @@ impl Session {
                 "such an address needs the parameter SMTPUTF8",
             ));
         }
-        let recipient = Recipient::find(&self.lmtp.directory, address).await?;
+        let recipient = Recipient::find(&self.lmtp, address).await?;
         transaction.recipients.push(recipient);
         Ok(())
     }
@@ -425,6 +461,7 @@ impl Session {
         let trace = Trace {
             reverse_path: &transaction.reverse_path,
             client: self.client.as_deref().unwrap_or("unknown"),
+            client_host: self.client_host.as_deref(),
             peer: self.stream.peer(),
             hostname: &self.lmtp.hostname,
             secure: self.stream.is_secure(),
@@ -449,12 +486,14 @@ impl Session {
         let letter = Letter {
             stored: body.finish(internationalised).await,
             peer: self.stream.peer().clone(),
+            login: self.client_login.clone(),
             env: self.stream.node().env.clone(),
             directory: self.lmtp.directory.clone(),
             reverse_path: transaction.reverse_path,
             internationalised,
             changes,
             recipients: transaction.recipients,
+            over_quota: self.lmtp.over_quota,
         };
         self.messages += 1;
         let mut delivery: BoxFuture<'static, Vec<Reply>> = Box::pin(deliver(letter));

@@ -11,6 +11,8 @@ pub(super) struct Trace<'a> {
     pub(super) reverse_path: &'a ReversePath,
     /// What the client calls itself.
     pub(super) client: &'a str,
+    /// What a proxy calls the client's host.
+    pub(super) client_host: Option<&'a str>,
     pub(super) peer: &'a Peer,
     /// What we call ourselves.
     pub(super) hostname: &'a str,
@@ -29,11 +31,17 @@ impl Trace<'_> {
         } else {
             "unknown"
         };
+        let plain = |name: &&str| {
+            name.bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || b".-_".contains(&octet))
+        };
+        let host = self.client_host.filter(plain);
+        let host = host.map(|name| format!("{name} ")).unwrap_or_default();
         let from = match self.peer {
             Peer::Tcp(address) => match address.ip().to_canonical() {
-                std::net::IpAddr::V4(ip) => format!("{client} ([{ip}])"),
+                std::net::IpAddr::V4(ip) => format!("{client} ({host}[{ip}])"),
                 // RFC 5321 §4.1.3: the tag that IPv6 literals have.
-                std::net::IpAddr::V6(ip) => format!("{client} ([IPv6:{ip}])"),
+                std::net::IpAddr::V6(ip) => format!("{client} ({host}[IPv6:{ip}])"),
             },
             Peer::Unix | Peer::Memory => format!("{client} (local)"),
         };

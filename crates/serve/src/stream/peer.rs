@@ -1,5 +1,6 @@
 //! Who is at the other end, and as what they are counted.
 
+use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -71,6 +72,53 @@ impl fmt::Display for Network {
     }
 }
 
+/// Those who are believed when they say for whom they speak.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trusted {
+    networks: Vec<IpNet>,
+    unix: bool,
+}
+
+impl Trusted {
+    /// Adds `unix` (whoever can open a Unix socket), an address or a network.
+    ///
+    /// # Errors
+    /// Says what would be right.
+    pub fn add(&mut self, text: &str) -> Result<(), String> {
+        if text == "unix" {
+            self.unix = true;
+            return Ok(());
+        }
+        let network = text.parse().or_else(|_| text.parse().map(IpAddr::into));
+        let network: IpNet = network.map_err(|_| {
+            format!(
+                "`{text}` is no address or network: write \"192.0.2.1\", \"10.0.0.0/8\", \
+                 \"2001:db8::/32\" or \"unix\""
+            )
+        })?;
+        self.networks.push(network.trunc());
+        Ok(())
+    }
+
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
+    /// Whether this peer is one of them.
+    pub fn contains(&self, peer: &Peer) -> bool {
+        match peer {
+            Peer::Tcp(address) => {
+                let address = address.ip().to_canonical();
+                self.networks
+                    .iter()
+                    .any(|network| network.contains(&address))
+            }
+            Peer::Unix | Peer::Memory => self.unix,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +139,33 @@ mod tests {
             assert_eq!(counted.as_deref(), network, "{address}");
         }
         assert_eq!(Peer::Unix.network(), None);
+    }
+
+    #[test]
+    fn networks_are_trusted_as_they_are_written() {
+        let mut trusted = Trusted::default();
+        for text in ["127.0.0.1", "10.1.2.3/8", "2001:db8::/32"] {
+            trusted.add(text).unwrap();
+        }
+        for (address, is) in [
+            ("127.0.0.1:1", true),
+            ("127.0.0.2:1", false),
+            ("10.9.9.9:1", true),
+            ("[::ffff:10.9.9.9]:1", true),
+            ("[2001:db8:7::1]:1", true),
+            ("[2001:db9::1]:1", false),
+        ] {
+            let peer = Peer::Tcp(address.parse().unwrap());
+            assert_eq!(trusted.contains(&peer), is, "{address}");
+        }
+        assert!(!trusted.contains(&Peer::Unix));
+        trusted.add("unix").unwrap();
+        assert!(trusted.contains(&Peer::Unix));
+        for wrong in ["", "here", "10.0.0.0/33", "1.2.3"] {
+            assert!(
+                trusted.add(wrong).unwrap_err().contains("10.0.0.0/8"),
+                "{wrong}"
+            );
+        }
     }
 }

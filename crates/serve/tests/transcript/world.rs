@@ -9,10 +9,11 @@ use account::{
 };
 use bytes::Bytes;
 use proto::smtp::Address;
+use serve::Trusted;
 use serve::accounts::{AccountName, NameRules};
 use serve::auth::{self, Addition, Auth, CertificateName, Cost};
 use serve::imap::Imap;
-use serve::lmtp::{FOLDERS_SETTING, Lmtp, Nul};
+use serve::lmtp::{FOLDERS_SETTING, Lmtp, Nul, OverQuota};
 use serve::pop3::{Policy, Pop3, Settings};
 use serve::{Account, Accounts, Directory, Env, Limits, Node, Octets, Stream, Tls};
 use std::sync::Arc;
@@ -59,6 +60,8 @@ pub(crate) struct World {
     client_tls: rustls::ClientConfig,
     plaintext_login: bool,
     nul: Nul,
+    over_quota: OverQuota,
+    xclient: Trusted,
     pop3: Settings,
     /// Of accounts that are made.
     hold: HoldSettings,
@@ -90,6 +93,8 @@ impl World {
             client_tls,
             plaintext_login: true,
             nul: Nul::Replace,
+            over_quota: OverQuota::default(),
+            xclient: Trusted::default(),
             pop3: Settings::default(),
             hold: HoldSettings {
                 hold: Hold::Remove,
@@ -164,6 +169,14 @@ impl World {
                 self.plaintext_login = *answer == "yes";
                 Ok(())
             }
+            ("over-quota", [answer]) => {
+                self.over_quota = match *answer {
+                    "permanent" => OverQuota::Permanent,
+                    _ => OverQuota::Temporary,
+                };
+                Ok(())
+            }
+            ("xclient", [from]) => self.xclient.add(from),
             ("nul", [answer]) => {
                 self.nul = match *answer {
                     "refuse" => Nul::Refuse,
@@ -321,12 +334,14 @@ impl World {
     }
 
     async fn lmtp(&mut self, number: u32) -> Lmtp {
-        let nul = self.nul;
+        let (nul, over_quota) = (self.nul, self.over_quota);
+        let xclient = self.xclient.clone();
         let server = self.server(number > FIRST_SERVER_MAX).await;
         Lmtp {
-            hostname: Arc::from(HOSTNAME),
-            directory: server.directory.clone(),
             nul,
+            over_quota,
+            xclient,
+            ..Lmtp::new(HOSTNAME, server.directory.clone())
         }
     }
 
