@@ -19,6 +19,7 @@
 mod address;
 mod binary;
 mod bodystructure;
+mod casemap;
 mod date;
 mod derived;
 mod downgrade;
@@ -36,6 +37,7 @@ mod words;
 pub use address::{ADDRESSES_MAX, Address, addresses};
 pub use binary::{Unstorable, encode_binary};
 pub use bodystructure::render_bodystructure;
+pub use casemap::unicode_casemap;
 pub use date::parse_date;
 pub use derived::{CACHED_FIELDS, DERIVED_OCTETS_MAX, DERIVED_VERSION, Derived, derive};
 pub use downgrade::downgrade;

@@ -11,6 +11,7 @@
 //! slow only when no octet at all moved for [`Limits::write_stall`].
 
 mod binding;
+mod deflate;
 mod peer;
 
 pub use peer::{Network, Peer, Trusted};
@@ -19,6 +20,7 @@ use crate::accounts::{Clock, Sweeps};
 use crate::env::Env;
 use crate::limits::{Limits, Octets, OctetsHeld};
 use bytes::BytesMut;
+use deflate::Deflate;
 use proto::sasl::Binding;
 use rustls::pki_types::CertificateDer;
 use std::cell::RefCell;
@@ -204,6 +206,7 @@ pub struct Stream {
     wire: Wire,
     input: BytesMut,
     output: BytesMut,
+    deflate: Option<Box<Deflate>>,
     held: Option<OctetsHeld>,
     /// Says when the session is to end.
     sign: watch::Receiver<Option<Filled>>,
@@ -253,6 +256,7 @@ impl Stream {
             wire: Wire::Plain(socket),
             input: BytesMut::new(),
             output: BytesMut::new(),
+            deflate: None,
             held: None,
             sign: node.stop.subscribe(),
             since: node.env.monotonic(),
@@ -414,12 +418,31 @@ impl Stream {
             } else {
                 Self::READ_OCTETS
             };
-            let mut buffer = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
-            ready!(self.wire.poll_read(cx, &mut buffer))?;
-            let octets = buffer.filled();
-            self.input.extend_from_slice(octets);
-            self.octets_in += octets.len() as u64;
-            Poll::Ready(Ok(octets.len()))
+            let scratch = scratch.get_mut(..most).unwrap_or_default();
+            loop {
+                // What fits of what has been decompressed, and no more than that: a
+                // little may stand for a lot.
+                if let Some(deflate) = &mut self.deflate
+                    && let Some(count) = deflate.unpack(scratch)?
+                {
+                    let octets = scratch.get(..count).unwrap_or_default();
+                    self.input.extend_from_slice(octets);
+                    return Poll::Ready(Ok(count));
+                }
+                let mut buffer = ReadBuf::new(scratch);
+                ready!(self.wire.poll_read(cx, &mut buffer))?;
+                let octets = buffer.filled();
+                self.octets_in += octets.len() as u64;
+                match &mut self.deflate {
+                    Some(deflate) if !octets.is_empty() => {
+                        deflate.input.extend_from_slice(octets);
+                    }
+                    _ => {
+                        self.input.extend_from_slice(octets);
+                        return Poll::Ready(Ok(octets.len()));
+                    }
+                }
+            }
         })
     }
 
@@ -488,6 +511,13 @@ impl Stream {
             self.queue(octets);
             return self.relieve().await;
         }
+        if self.deflate.is_some() {
+            for piece in octets.chunks(Self::OUTPUT_OCTETS) {
+                self.queue(piece);
+                self.relieve().await?;
+            }
+            return Ok(());
+        }
         self.write_output().await?;
         let mut rest = octets;
         while !rest.is_empty() {
@@ -505,6 +535,9 @@ impl Stream {
     /// # Errors
     /// The connection is of no use any more.
     pub async fn flush(&mut self) -> Result<(), StreamError> {
+        if let Some(deflate) = &mut self.deflate {
+            deflate.pack(&mut self.output, true)?;
+        }
         self.write_output().await?;
         if self.is_secure() {
             Self::unless_stalled(
@@ -517,8 +550,15 @@ impl Stream {
     }
 
     async fn write_output(&mut self) -> Result<(), StreamError> {
-        while !self.output.is_empty() {
-            let (wire, output) = (&mut self.wire, &mut self.output);
+        let wire = &mut self.wire;
+        let output = match &mut self.deflate {
+            Some(deflate) => {
+                deflate.pack(&mut self.output, false)?;
+                &mut deflate.output
+            }
+            None => &mut self.output,
+        };
+        while !output.is_empty() {
             let count = Self::unless_stalled(
                 &self.node,
                 poll_fn(|cx| {
@@ -530,7 +570,10 @@ impl Stream {
             .await?;
             self.octets_out += count as u64;
         }
-        if self.output.capacity() > 0 {
+        if output.capacity() > 0 {
+            *output = BytesMut::new();
+        }
+        if self.output.is_empty() && self.output.capacity() > 0 {
             self.output = BytesMut::new();
         }
         Ok(())

@@ -15,6 +15,7 @@ mod id;
 mod mailbox;
 mod search;
 mod sequence;
+mod sort;
 mod time;
 mod uid_set;
 
@@ -25,5 +26,6 @@ pub use id::{AccountId, BlobId, EmailNumber, MailboxId, ModSeq, Uid, UidValidity
 pub use mailbox::{MailboxName, MailboxNameError, SpecialUse};
 pub use search::SearchKey;
 pub use sequence::{SequenceNumber, SequenceRange, SequenceSet};
+pub use sort::{SortCriterion, SortKey, ThreadAlgorithm};
 pub use time::{Date, InternalDate, Timestamp};
 pub use uid_set::UidSet;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use terms::{
-    FetchItem, MailboxName, MailboxNameError, ModSeq, SearchKey, SequenceSet, StatusItem, StoreOp,
-    UidSet, UidValidity,
+    FetchItem, MailboxName, MailboxNameError, ModSeq, SearchKey, SequenceSet, SortCriterion,
+    StatusItem, StoreOp, ThreadAlgorithm, UidSet, UidValidity,
 };
 
 /// What a client puts before a command and finds again before its answer.
@@ -72,6 +72,8 @@ pub enum CommandBody {
     Check,
     /// CLOSE
     Close,
+    /// COMPRESS, the algorithm in capitals. RFC 4978 §3.
+    Compress(String),
     /// COPY and UID COPY
     Copy {
         /// Whether `set` has unique identifiers.
@@ -163,6 +165,15 @@ pub enum CommandBody {
         /// What stands in parentheses after the name.
         parameters: SelectParameters,
     },
+    /// SORT and UID SORT. RFC 5256 §3.
+    Sort {
+        /// Whether the answer has unique identifiers.
+        uid: bool,
+        /// By what; not empty.
+        criteria: Vec<SortCriterion>,
+        /// Of which messages.
+        program: SearchProgram,
+    },
     /// STARTTLS
     StartTls,
     /// STATUS
@@ -187,6 +198,15 @@ pub enum CommandBody {
     },
     /// SUBSCRIBE
     Subscribe(Mailbox),
+    /// THREAD and UID THREAD. RFC 5256 §3.
+    Thread {
+        /// Whether the answer has unique identifiers.
+        uid: bool,
+        /// How.
+        algorithm: ThreadAlgorithm,
+        /// Of which messages.
+        program: SearchProgram,
+    },
     /// UID EXPUNGE. RFC 4315 §2.1.
     UidExpunge(SequenceSet),
     /// UNSELECT. RFC 3691 §2.
@@ -203,6 +223,7 @@ impl CommandBody {
             Self::Capability => "CAPABILITY",
             Self::Check => "CHECK",
             Self::Close => "CLOSE",
+            Self::Compress(_) => "COMPRESS",
             Self::Copy { uid: false, .. } => "COPY",
             Self::Copy { uid: true, .. } => "UID COPY",
             Self::Create(_) => "CREATE",
@@ -228,11 +249,15 @@ impl CommandBody {
                 read_only: false, ..
             } => "SELECT",
             Self::Select { .. } => "EXAMINE",
+            Self::Sort { uid: false, .. } => "SORT",
+            Self::Sort { uid: true, .. } => "UID SORT",
             Self::StartTls => "STARTTLS",
             Self::Status { .. } => "STATUS",
             Self::Store { uid: false, .. } => "STORE",
             Self::Store { uid: true, .. } => "UID STORE",
             Self::Subscribe(_) => "SUBSCRIBE",
+            Self::Thread { uid: false, .. } => "THREAD",
+            Self::Thread { uid: true, .. } => "UID THREAD",
             Self::UidExpunge(_) => "UID EXPUNGE",
             Self::Unselect => "UNSELECT",
             Self::Unsubscribe(_) => "UNSUBSCRIBE",

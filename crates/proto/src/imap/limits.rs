@@ -45,3 +45,5 @@ pub(super) const ID_PAIRS_MAX: usize = 30;
 pub(super) const HEADER_NAMES_MAX: usize = 1_000;
 /// Most items in one FETCH.
 pub(super) const FETCH_ITEMS_MAX: usize = 1_000;
+/// Most criteria in one SORT.
+pub(super) const SORT_CRITERIA_MAX: usize = 100;

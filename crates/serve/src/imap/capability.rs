@@ -22,13 +22,23 @@ const ALWAYS: &[&str] = &[
     "REPLACE",
     "CONDSTORE",
     "QRESYNC",
+    "SORT",
+    "SORT=DISPLAY",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+    "THREAD=REFS",
+    "I18NLEVEL=1",
 ];
 
 /// What is announced to a session. RFC 3501 §6.1.1.
 pub(super) fn capabilities(login: &Login) -> Vec<&'static str> {
     let mut names = ALWAYS.to_vec();
     match login {
-        Login::Done => names.retain(|&name| name != "SASL-IR"),
+        Login::Done => {
+            names.retain(|&name| name != "SASL-IR");
+            // RFC 4978 §3: worth its memory for those who are known.
+            names.push("COMPRESS=DEFLATE");
+        }
         Login::Open {
             start_tls,
             mechanisms,

@@ -13,6 +13,7 @@
 
 mod append;
 mod capability;
+mod compress;
 mod copy;
 mod enabled;
 mod expunge;
@@ -21,6 +22,7 @@ mod idle;
 mod list;
 mod login;
 mod mailboxes;
+mod matches;
 mod pattern;
 mod reply;
 mod resync;
@@ -28,10 +30,12 @@ mod search;
 mod select;
 mod selected;
 mod session;
+mod sort;
 mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod user;
 
 use crate::auth::Directory;

@@ -286,6 +286,9 @@ impl Session {
                 self.finish(tag, reply).await?;
                 return Ok(Some(End::Logout));
             }
+            CommandBody::Compress(algorithm) if self.user.is_some() => {
+                return super::compress::compress(self, tag, &algorithm).await;
+            }
             CommandBody::StartTls => return login::start_tls(self, tag).await,
             CommandBody::Login { user, password } => {
                 return login::login(self, tag, &user, &password).await;

@@ -97,6 +97,16 @@ impl User {
                 self.store(stream, &set, &wanted).await
             }
             Body::Search { uid, program } => self.search(stream, imap, uid, program).await,
+            Body::Sort {
+                uid,
+                criteria,
+                program,
+            } => self.sort(stream, imap, uid, &criteria, program).await,
+            Body::Thread {
+                uid,
+                algorithm,
+                program,
+            } => self.thread(stream, imap, uid, algorithm, program).await,
             Body::Copy { uid, set, mailbox } => self.copy(uid, &set, mailbox).await,
             Body::Move { uid, set, mailbox } => self.r#move(stream, uid, &set, mailbox).await,
             Body::Expunge => self.expunge(None).await,
@@ -104,6 +114,7 @@ impl User {
             // The session has answered these before.
             Body::Authenticate { .. }
             | Body::Capability
+            | Body::Compress(_)
             | Body::Enable(_)
             | Body::Id(_)
             | Body::Idle

@@ -12,13 +12,17 @@ mod fetch;
 mod octets;
 mod search;
 mod section;
+mod sort;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 pub use excerpt::{Excerpt, excerpt};
 pub use fetch::{Fetch, Fetched};
 pub use octets::MessageOctets;
 pub use search::{Search, Searched};
+pub use sort::{Sorted, sorted};
+pub use thread::{Threaded, Threads, Writing, threads};
 
 use account::Row;
 use terms::{Flag, FlagSet, Keyword};

@@ -200,3 +200,84 @@ async fn a_goodbye_reaches_a_peer_that_keeps_talking() {
     let (got, ()) = futures::future::join(talks, hangs_up).await;
     assert_eq!(got.unwrap(), b"enough\r\n");
 }
+
+/// What a client that compresses sends.
+fn packed(deflate: &mut flate2::Compress, text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 1_000);
+    deflate
+        .compress_vec(text, &mut out, flate2::FlushCompress::Sync)
+        .unwrap();
+    out
+}
+
+/// RFC 4978 §3: both directions, and each answer can be read when it has been sent.
+#[tokio::test(start_paused = true)]
+async fn compressed_octets_go_both_ways() {
+    let node = node(Limits::default());
+    let (mut stream, mut peer) = Stream::memory(Arc::clone(&node), 1 << 20);
+    stream.queue(b"OK begin\r\n");
+    stream.start_deflate().await.unwrap();
+    let mut plain = [0; 10];
+    peer.read_exact(&mut plain).await.unwrap();
+    assert_eq!(&plain, b"OK begin\r\n");
+    let mut deflate = flate2::Compress::new(flate2::Compression::best(), false);
+    let mut inflate = flate2::Decompress::new(false);
+    let long = b"FETCH 1:* (FLAGS UID)\r\n".repeat(10_000);
+    for text in [&b"NOOP\r\n"[..], &long, b"", b"LOGOUT\r\n"] {
+        let octets = packed(&mut deflate, text);
+        // In pieces, of which some hold nothing yet.
+        for piece in octets.chunks(1_000) {
+            peer.write_all(piece).await.unwrap();
+        }
+        let mut got = Vec::new();
+        while got.len() < text.len() {
+            assert_eq!(stream.fill(WAIT).await.unwrap(), Filled::Octets);
+            assert!(stream.input().len() <= Stream::READ_OCTETS);
+            got.extend_from_slice(&stream.input().split());
+        }
+        assert_eq!(got, text);
+        stream.send(text).await.unwrap();
+        stream.queue(b"end");
+        assert_eq!(stream.fill(WAIT).await.unwrap(), Filled::TimedOut);
+        let mut answer = Vec::with_capacity(1 << 20);
+        let mut octets = vec![0; 1 << 16];
+        while !answer.ends_with(b"end") {
+            let count = peer.read(&mut octets).await.unwrap();
+            let flush = flate2::FlushDecompress::None;
+            inflate
+                .decompress_vec(&octets[..count], &mut answer, flush)
+                .unwrap();
+        }
+        assert_eq!(answer, [text, b"end"].concat());
+        // Nothing is kept but what may be referred back to.
+        assert_eq!((stream.input.capacity(), stream.output.capacity()), (0, 0));
+    }
+    let (came, went) = stream.octets_moved();
+    assert!(came < 5_000 && went < 5_000, "{came} {went}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bomb_comes_in_pieces_and_nonsense_ends_it() {
+    let node = node(Limits::default());
+    let (mut stream, mut peer) = Stream::memory(Arc::clone(&node), 1 << 20);
+    stream.start_deflate().await.unwrap();
+    let mut deflate = flate2::Compress::new(flate2::Compression::best(), false);
+    let bomb = packed(&mut deflate, &vec![b'x'; 50 << 20]);
+    assert!(bomb.len() < 100_000);
+    let sent = async {
+        peer.write_all(&bomb).await.unwrap();
+        peer
+    };
+    let taken = async {
+        let mut count = 0;
+        while count < 50 << 20 {
+            assert_eq!(stream.fill(WAIT).await.unwrap(), Filled::Octets);
+            assert!(stream.input().len() <= Stream::READ_OCTETS);
+            count += stream.input().split().len();
+        }
+        stream
+    };
+    let (mut peer, mut stream) = futures::future::join(sent, taken).await;
+    peer.write_all(&[0xff; 100]).await.unwrap();
+    assert!(matches!(stream.fill(WAIT).await, Err(StreamError::Io(_))));
+}

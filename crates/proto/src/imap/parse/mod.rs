@@ -5,6 +5,7 @@ mod cursor;
 mod fetch;
 mod search;
 mod select;
+mod sort;
 mod store;
 
 pub(super) use append::{Open, Start, append_part};
@@ -51,6 +52,11 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "CAPABILITY" => Ok(Body::Capability),
         "CHECK" => Ok(Body::Check),
         "CLOSE" => Ok(Body::Close),
+        "COMPRESS" => {
+            cursor.sp()?;
+            let algorithm = cursor.atom("an algorithm")?.to_ascii_uppercase();
+            Ok(Body::Compress(algorithm))
+        }
         "COPY" => copy(cursor, false),
         "CREATE" => create(cursor),
         "DELETE" => one_mailbox(cursor).map(Body::Delete),
@@ -70,10 +76,12 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "RENAME" => rename(cursor),
         "SEARCH" => search::search(cursor, false),
         "SELECT" => select::select(cursor, false),
+        "SORT" => sort::sort(cursor, false),
         "STARTTLS" => Ok(Body::StartTls),
         "STATUS" => status(cursor),
         "STORE" => store::store(cursor, false),
         "SUBSCRIBE" => one_mailbox(cursor).map(Body::Subscribe),
+        "THREAD" => sort::thread(cursor, false),
         "UID" => uid(cursor),
         "UNSELECT" => Ok(Body::Unselect),
         "UNSUBSCRIBE" => one_mailbox(cursor).map(Body::Unsubscribe),
@@ -97,7 +105,9 @@ fn uid(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
         "FETCH" => fetch::fetch(cursor, true),
         "MOVE" => r#move(cursor, true),
         "SEARCH" => search::search(cursor, true),
+        "SORT" => sort::sort(cursor, true),
         "STORE" => store::store(cursor, true),
+        "THREAD" => sort::thread(cursor, true),
         _ => {
             cursor.rewind(at);
             cursor.fail("a command that has a UID form")

@@ -10,23 +10,33 @@ pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> 
     cursor.sp()?;
     let mut known = true;
     if cursor.eat_word("CHARSET ") {
-        let charset = cursor.astring("a charset")?;
-        known = ["UTF-8", "US-ASCII"]
-            .iter()
-            .any(|name| charset.eq_ignore_ascii_case(name.as_bytes()));
+        known = charset(cursor)?;
         cursor.sp()?;
     }
+    let program = search_keys(cursor, known)?;
+    Ok(CommandBody::Search { uid, program })
+}
+
+/// RFC 3501 §9: `astring`; whether it is one that we know.
+pub(super) fn charset(cursor: &mut Cursor<'_>) -> Parsed<bool> {
+    let charset = cursor.astring("a charset")?;
+    Ok(["UTF-8", "US-ASCII"]
+        .iter()
+        .any(|name| charset.eq_ignore_ascii_case(name.as_bytes())))
+}
+
+/// `search-key *(SP search-key)`, in a charset that is known or not.
+pub(super) fn search_keys(cursor: &mut Cursor<'_>, known: bool) -> Parsed<SearchProgram> {
     let mut rule = Rule { known, depth: 0 };
     let mut keys = vec![rule.search_key(cursor)?];
     while cursor.eat(b' ') {
         keys.push(rule.search_key(cursor)?);
     }
-    let program = if known {
+    Ok(if known {
         SearchProgram::Keys(joined(keys))
     } else {
         SearchProgram::UnknownCharset
-    };
-    Ok(CommandBody::Search { uid, program })
+    })
 }
 
 fn joined(mut keys: Vec<SearchKey>) -> SearchKey {

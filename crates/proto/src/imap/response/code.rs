@@ -29,6 +29,8 @@ pub enum Code {
     ClientBug,
     /// CLOSED (RFC 9051 §7.1)
     Closed,
+    /// COMPRESSIONACTIVE (RFC 4978 §3)
+    CompressionActive,
     /// CONTACTADMIN
     ContactAdmin,
     /// COPYUID: the source's identifiers and the copies', in the same order.
@@ -134,6 +136,7 @@ impl Code {
             Self::Capability(_) => "CAPABILITY",
             Self::ClientBug => "CLIENTBUG",
             Self::Closed => "CLOSED",
+            Self::CompressionActive => "COMPRESSIONACTIVE",
             Self::ContactAdmin => "CONTACTADMIN",
             Self::CopyUid(..) => "COPYUID",
             Self::Corruption => "CORRUPTION",

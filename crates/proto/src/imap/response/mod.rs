@@ -198,7 +198,7 @@ pub fn search(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
     put(out, "\r\n");
 }
 
-/// Writes one more number of a `* SEARCH` that is written in parts.
+/// Writes one more number of a `* SEARCH` or `* SORT` that is written in parts.
 pub fn search_number(out: &mut Vec<u8>, number: u32) {
     let _ = write!(out, " {number}");
 }

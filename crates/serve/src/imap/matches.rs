@@ -1,0 +1,111 @@
+//! The messages that SEARCH, SORT and THREAD are about.
+
+use super::Imap;
+use super::fetch::Snapshot;
+use super::reply::{Reply, Tell};
+use super::search::{has_modseq, numbers_in};
+use super::user::User;
+use crate::query::Search;
+use crate::stream::{Stream, StreamError};
+use proto::imap::SearchProgram;
+use proto::imap::response::Code;
+use std::sync::Arc;
+use terms::{ModSeq, UidSet};
+
+/// What a search has found.
+pub(super) struct Matches {
+    /// What it was found in.
+    pub(super) snapshot: Snapshot,
+    /// The messages.
+    pub(super) uids: UidSet,
+    /// All could be read.
+    pub(super) readable: bool,
+    /// The highest mod-sequence of the messages, where MODSEQ was among the
+    /// criteria. RFC 7162 §3.1.6.
+    pub(super) modseq: Option<ModSeq>,
+    /// What may be told at the command's end.
+    pub(super) tell: Tell,
+}
+
+impl Matches {
+    /// How the command ends.
+    pub(super) fn reply(&self, done: &'static str) -> Reply {
+        if self.readable {
+            return Reply::ok(done).telling(self.tell);
+        }
+        let text = "some of the messages cannot be read";
+        Reply::no(Code::Corruption, text).telling(self.tell)
+    }
+}
+
+impl User {
+    /// Searches the selected mailbox. RFC 3501 §6.4.4, RFC 5256 §3.
+    pub(super) async fn matches(
+        &mut self,
+        stream: &mut Stream,
+        imap: &Imap,
+        uid: bool,
+        program: SearchProgram,
+    ) -> Result<Result<Matches, Reply>, StreamError> {
+        if let SearchProgram::Keys(key) = &program
+            && has_modseq(key)
+        {
+            self.enable_condstore(stream);
+        }
+        let Some(selected) = &self.selected else {
+            return Ok(Err(Self::nothing_selected()));
+        };
+        let key = match program {
+            SearchProgram::Keys(key) => key,
+            SearchProgram::UnknownCharset => {
+                let text = "the charset is not known";
+                return Ok(Err(Reply::no(Code::BadCharset, text)));
+            }
+        };
+        let numbers = numbers_in(&key);
+        // RFC 9051 §7.5.1: nor in a UID SEARCH whose criteria have message numbers.
+        let tell = if uid && numbers.is_empty() {
+            Tell::All
+        } else {
+            Tell::ButExpunges
+        };
+        for set in numbers {
+            // `*` in an empty mailbox is no number that is not there: it matches
+            // nothing.
+            if !(selected.view.exists() == 0 && set.has_last())
+                && let Err(reply) = selected.resolve(set, false)
+            {
+                return Ok(Err(reply));
+            }
+        }
+        let all = selected.view.uids();
+        let snapshot = match Snapshot::take(&self.account, selected, &all, false).await {
+            Ok(snapshot) => snapshot,
+            Err(unavailable) => return Ok(Err(Reply::from(unavailable).telling(tell))),
+        };
+        let node = Arc::clone(stream.node());
+        let search = Search {
+            node: &node,
+            store: &**imap.directory.store(),
+            last_number: Some(selected.view.exists()).filter(|&count| count > 0),
+            last_uid: selected.view.last_uid(),
+            saved: None,
+            now: node.env.now(),
+        };
+        // RFC 2180 §4.3: what has been expunged matches nothing.
+        let there = all.difference(&snapshot.hidden());
+        let found = search
+            .run(&key, snapshot.messages(selected, &there))
+            .await?;
+        let modseq = has_modseq(&key)
+            .then(|| snapshot.highest_modseq(selected, &found.uids))
+            .flatten();
+        Ok(Ok(Matches {
+            modseq,
+            uids: found.uids,
+            readable: found.unreadable.is_empty(),
+            snapshot,
+            tell,
+        }))
+    }
+}

@@ -1,0 +1,50 @@
+//! THREAD and UID THREAD.
+
+use super::Imap;
+use super::user::{Done, User};
+use crate::query::threads;
+use crate::stream::Stream;
+use proto::imap::SearchProgram;
+use std::sync::Arc;
+use terms::ThreadAlgorithm;
+
+/// Of an answer so many octets are made at once.
+const OCTETS_AT_ONCE: usize = 16 << 10;
+
+impl User {
+    /// RFC 5256 §3
+    pub(super) async fn thread(
+        &mut self,
+        stream: &mut Stream,
+        imap: &Imap,
+        uid: bool,
+        algorithm: ThreadAlgorithm,
+        program: SearchProgram,
+    ) -> Done {
+        let mut matches = match self.matches(stream, imap, uid, program).await? {
+            Ok(matches) => matches,
+            Err(reply) => return Ok(reply),
+        };
+        let Some(selected) = &self.selected else {
+            return Ok(Self::nothing_selected());
+        };
+        let node = Arc::clone(stream.node());
+        let store = &**imap.directory.store();
+        let messages = matches.snapshot.messages(selected, &matches.uids);
+        let found = threads(&node, store, algorithm, uid, messages).await?;
+        matches.readable &= found.readable;
+        let mut out = b"* THREAD".to_vec();
+        if !found.threads.is_empty() {
+            out.push(b' ');
+        }
+        let mut writing = found.threads.write();
+        while writing.some(&mut out, OCTETS_AT_ONCE) {
+            stream.send(&out).await?;
+            out.clear();
+            tokio::task::yield_now().await;
+        }
+        out.extend_from_slice(b"\r\n");
+        stream.send(&out).await?;
+        Ok(matches.reply("threaded"))
+    }
+}
