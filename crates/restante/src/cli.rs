@@ -54,6 +54,9 @@ pub enum Command {
     /// Accounts: add, list, change, remove, import
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Devices: mail programs with a password of their own
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// Read everything in the store and say whether it is whole
     Check,
     /// Make a damaged account writable again, with what is left of it
@@ -224,6 +227,55 @@ pub struct PasswordFrom {
     /// Without this a random one is made and printed
     #[arg(long)]
     pub password_stdin: bool,
+}
+
+/// `restante device …`
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Declare a device, with a password that is made and printed
+    ///
+    /// A POP3 program that has one collects by itself: what another has taken away is still there
+    /// for it. Prints what to type into the program.
+    Add {
+        /// Whose
+        account: String,
+        /// What it is called: small letters, digits, `-`, `_`, `.`
+        name: String,
+        /// What its password opens
+        #[arg(long, value_delimiter = ',', default_value = "pop3,imap")]
+        protocols: Vec<DeviceProtocol>,
+        /// When its password ends: a length of time from now (90d, 1y) or a day (2027-01-31)
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<Until>,
+        /// It may remove nothing: POP3's DELE hides for it alone, IMAP refuses
+        #[arg(long)]
+        may_not_delete: bool,
+    },
+    /// List an account's devices: whether mail waits for them, when and from where they were last
+    /// used
+    List {
+        /// Whose
+        account: String,
+    },
+    /// Revoke a device: its password ends, its sessions end, and no mail waits for it
+    Revoke {
+        /// Whose
+        account: String,
+        /// Its name
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What a device's password may open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeviceProtocol {
+    /// POP3.
+    Pop3,
+    /// IMAP.
+    Imap,
 }
 
 /// `restante config …`

@@ -29,6 +29,7 @@ mod password;
 mod place;
 mod privileges;
 mod proxy;
+mod ready;
 mod running;
 mod secret;
 mod serving;

@@ -1,5 +1,6 @@
 //! What an operator may do with the accounts.
 
+mod device;
 mod health;
 mod mail;
 mod many;

@@ -11,6 +11,7 @@ use crate::control::message::{
 use crate::error::{Failure, Outcome, While as _};
 use crate::passwd_file;
 use crate::place::Place;
+use crate::ready::{self, Ready};
 use ::account::UniqueIdForm;
 use serde::Serialize;
 use std::io::Read as _;
@@ -35,7 +36,13 @@ pub fn run(command: AccountCommand, place: &Place, json: bool) -> Outcome {
                 quota,
             };
             let account: AccountShown = ask(place, request)?;
-            tell_password(json, &account.name, "added", made.then_some(password))
+            let settings = ready::ready(&place.config, &account.name, None, true, true);
+            let told = Told {
+                name: &account.name,
+                password: made.then_some(password),
+                settings,
+            };
+            show(json, &told, |told| told.text("added"))
         }
         AccountCommand::Passwd { name, password } => {
             let (password, made) = choose(&password)?;
@@ -44,12 +51,12 @@ pub fn run(command: AccountCommand, place: &Place, json: bool) -> Outcome {
                 password: password.clone(),
             };
             let account: AccountShown = ask(place, request)?;
-            tell_password(
-                json,
-                &account.name,
-                "has a new password",
-                made.then_some(password),
-            )
+            let told = Told {
+                name: &account.name,
+                password: made.then_some(password),
+                settings: Vec::new(),
+            };
+            show(json, &told, |told| told.text("has a new password"))
         }
         AccountCommand::List => {
             place.must_exist()?;
@@ -133,15 +140,20 @@ struct Told<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
+    /// What to type into a mail program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    settings: Vec<Ready>,
 }
 
-fn tell_password(json: bool, name: &str, what: &str, password: Option<String>) -> Outcome {
-    show(json, &Told { name, password }, |told| {
-        match &told.password {
-            Some(password) => format!("{name} {what}\npassword: {password}\n"),
-            None => format!("{name} {what}\n"),
+impl Told<'_> {
+    fn text(&self, what: &str) -> String {
+        let mut text = format!("{} {what}\n", self.name);
+        if let Some(password) = &self.password {
+            text.push_str(&format!("password: {password}\n"));
         }
-    })
+        text.push_str(&ready::lines(&self.settings, self.password.as_deref()));
+        text
+    }
 }
 
 fn quota_text(quota: Option<u64>) -> String {

@@ -1,6 +1,7 @@
 //! What the commands do.
 
 pub mod account;
+pub mod device;
 pub mod mail;
 pub mod pop3;
 pub mod store;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Serve => serving::serve(&common),
         Command::Config(command) => configuration(command, &common),
         Command::Account(command) => account::run(command, &Place::find(&common)?, json),
+        Command::Device(command) => device::run(command, &Place::find(&common)?, json),
         Command::Check => store::check(&Place::find(&common)?, json),
         Command::Repair { account } => store::repair(account, &Place::find(&common)?, json),
         Command::RebuildIndex => store::rebuild_index(&Place::find(&common)?, json),

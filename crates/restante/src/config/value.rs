@@ -69,8 +69,8 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is no length of time: write a number with s, m, h or d: \
-                 \"30s\", \"10m\", \"6h\", \"7d\""
+                "`{text}` is no length of time: write a number with s, m, h, d or y: \
+                 \"30s\", \"10m\", \"6h\", \"7d\", \"1y\""
             )
         };
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -80,6 +80,7 @@ impl FromStr for Span {
             "m" => 60,
             "h" => 3_600,
             "d" => 86_400,
+            "y" => 365 * 86_400,
             _ => return Err(wrong()),
         };
         Ok(Self::seconds(

@@ -56,6 +56,20 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// Declares a device: answered by [`DeviceShown`].
+    DeviceAdd(NewDevice),
+    /// An account's devices: answered by [`Devices`].
+    DeviceList {
+        /// Whose.
+        account: String,
+    },
+    /// Revokes a device: answered by [`Devices`].
+    DeviceRevoke {
+        /// Whose.
+        account: String,
+        /// Its name.
+        name: String,
+    },
     /// Adds many: lines of [`ImportedAccount`] follow, `null` ends them;
     /// answered by [`AccountsImported`].
     AccountImport,
@@ -137,6 +151,67 @@ pub enum Reply {
     Done(serde_json::Value),
     /// Not done.
     Failed(String),
+}
+
+/// A device to be declared.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewDevice {
+    /// Whose.
+    pub account: String,
+    /// Its name.
+    pub name: String,
+    /// Its password, 128 random bits or more.
+    pub password: String,
+    /// Whether its password opens POP3.
+    pub pop3: bool,
+    /// Whether its password opens IMAP.
+    pub imap: bool,
+    /// When it ends, in seconds since 1970.
+    pub expires: Option<i64>,
+    /// It may remove nothing.
+    pub may_not_delete: bool,
+}
+
+/// The devices of an account.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Devices {
+    /// Whose.
+    pub account: String,
+    /// Those that are not revoked, in the order in which they were declared.
+    pub devices: Vec<DeviceShown>,
+}
+
+/// One device. Moments are seconds since 1970.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceShown {
+    /// Whose.
+    pub account: String,
+    /// Its name.
+    pub name: String,
+    /// Whether its password opens POP3.
+    pub pop3: bool,
+    /// Whether its password opens IMAP.
+    pub imap: bool,
+    /// It may remove nothing.
+    pub may_not_delete: bool,
+    /// Whether messages wait for it to collect them.
+    pub counts: bool,
+    /// Whether anybody could log in as it.
+    pub has_password: bool,
+    /// Since when it is.
+    pub declared: i64,
+    /// When its password ends.
+    pub expires: Option<i64>,
+    /// When somebody last logged in as it, as far as known.
+    pub last_used: Option<i64>,
+    /// From where.
+    pub from: Option<String>,
+    /// When it last opened its drop.
+    pub last_poll: Option<i64>,
+    /// How many messages it has collected that are still there, or can come back.
+    pub collected: u64,
+    /// How many messages INBOX has.
+    pub inbox: u64,
 }
 
 /// An account of an import.

@@ -138,6 +138,21 @@ async fn answer(
             info!(account = removed.name, "account removed");
             json(&removed)
         }
+        Request::DeviceAdd(device) => {
+            let added = admin.device_add(device).await?;
+            info!(
+                account = added.account,
+                device = added.name,
+                "device declared"
+            );
+            json(&added)
+        }
+        Request::DeviceList { account } => json(&admin.device_list(&account).await?),
+        Request::DeviceRevoke { account, name } => {
+            let left = admin.device_revoke(&account, &name).await?;
+            info!(account = left.account, device = name, "device revoked");
+            json(&left)
+        }
         Request::AccountImport => json(&accounts(&admin, incoming, outgoing).await?),
         Request::Check => {
             let done = AtomicU64::new(0);

@@ -4,6 +4,7 @@ mod background;
 mod cache;
 mod certificate;
 mod defaults;
+mod devices;
 mod dialogue;
 mod directory;
 mod login;
@@ -18,6 +19,7 @@ mod throttle;
 
 pub use certificate::CertificateName;
 pub use defaults::HoldDefaults;
+pub use devices::NewDevice;
 pub use dialogue::{Denied, Dialogue, Next, Offer};
 pub use directory::{Directory, LANGUAGE_SETTING, Recipient, RecipientError};
 pub use login::{Access, Login, LoginError, Protocol, hour};

@@ -123,7 +123,9 @@ async fn logged_in(session: &mut Session, tag: &Tag, login: auth::Login) -> Step
     let directory = &session.imap.directory;
     let standing = directory.standing(login.account.id(), login.device);
     session.stream.heed(standing);
-    session.user = Some(Box::new(User::new(login.name, login.account)));
+    let mut user = User::new(login.name, login.account);
+    user.may_delete = login.may_delete;
+    session.user = Some(Box::new(user));
     let limits = within(&session.stream.node().limits, Limits::LOGGED_IN);
     session.reader.set_limits(limits);
     let code = Code::Capability(capabilities(&session.login_state()));

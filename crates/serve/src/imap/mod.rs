@@ -26,6 +26,7 @@ mod matches;
 mod pattern;
 mod reply;
 mod resync;
+mod rights;
 mod search;
 mod select;
 mod selected;

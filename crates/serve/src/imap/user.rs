@@ -1,11 +1,11 @@
 //! What a session is allowed after login.
 
-use super::Imap;
 use super::enabled::Enabled;
 use super::reply::{Reply, Tell};
 use super::selected::Selected;
 use super::session::emit;
 use super::store::Wanted;
+use super::{Imap, rights};
 use crate::accounts::{Account, Unavailable};
 use crate::stream::{Stream, StreamError};
 use account::State;
@@ -20,6 +20,8 @@ pub(super) struct User {
     pub(super) name: String,
     pub(super) account: Account,
     pub(super) selected: Option<Box<Selected>>,
+    /// Whether it may remove messages.
+    pub(super) may_delete: bool,
     /// What it has switched on.
     pub(super) enabled: Enabled,
 }
@@ -33,6 +35,7 @@ impl User {
             name,
             account,
             selected: None,
+            may_delete: true,
             enabled: Enabled::default(),
         }
     }
@@ -45,6 +48,11 @@ impl User {
         body: CommandBody,
     ) -> Done {
         use CommandBody as Body;
+        if !self.may_delete
+            && let Some(reply) = rights::refusal(&body)
+        {
+            return Ok(reply);
+        }
         match body {
             Body::Noop | Body::Check => self.noop(matches!(body, Body::Check)).await,
             Body::Namespace => {
@@ -56,6 +64,8 @@ impl User {
                 read_only,
                 parameters,
             } => self.select(stream, mailbox, read_only, parameters).await,
+            // RFC 4314 §4: without the right e nothing is expunged, and nothing said.
+            Body::Close if !self.may_delete => Ok(self.unselect()),
             Body::Close => self.close().await,
             Body::Unselect => Ok(self.unselect()),
             Body::Create(mailbox) => self.create(mailbox).await,

@@ -2,6 +2,7 @@
 
 use crate::accounts::Account;
 use crate::imap::reply::Reply;
+use crate::imap::rights::not_allowed;
 use crate::imap::session::Session;
 use crate::imap::user::{User, new_name};
 use crate::limits::{Limits, Octets};
@@ -9,7 +10,7 @@ use crate::stream::Node;
 use account::{Command, MailboxRef, NewMessage, Outcome, Source, State};
 use proto::imap::response::{Code, Status};
 use proto::imap::{Mailbox, Replaces};
-use terms::{MailboxId, MailboxName, SequenceRange, SequenceSet, Uid};
+use terms::{Flag, MailboxId, MailboxName, SequenceRange, SequenceSet, SystemFlag, Uid};
 
 /// Octets of all messages of one command at the most: what is not bound yet
 /// counts against nobody's quota.
@@ -79,6 +80,9 @@ impl Target {
         let Some(user) = &session.user else {
             return Err(Reply::bad("log in first"));
         };
+        if replaces.is_some() && !user.may_delete {
+            return Err(not_allowed());
+        }
         let replaced = match replaces {
             Some(replaces) => Some(replaced(user, replaces)?),
             None => None,
@@ -107,7 +111,13 @@ impl Target {
     }
 
     /// The messages become durable in their mailbox, all or none.
-    pub(super) async fn bind(self, session: &mut Session, messages: Vec<NewMessage>) -> Reply {
+    pub(super) async fn bind(self, session: &mut Session, mut messages: Vec<NewMessage>) -> Reply {
+        if session.user.as_ref().is_some_and(|user| !user.may_delete) {
+            // RFC 4314 §4: flags that it may not set are left out, silently.
+            for message in &mut messages {
+                message.flags.remove(&Flag::System(SystemFlag::Deleted));
+            }
+        }
         let to = MailboxRef::Name(self.name);
         let replaces = self.replaced.is_some();
         let command = match (self.replaced, messages.first()) {

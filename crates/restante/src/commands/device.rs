@@ -1,0 +1,157 @@
+//! `restante device …`
+
+use super::with_client;
+use crate::cli::{DeviceCommand, DeviceProtocol};
+use crate::console::{Bar, columns, confirm, show};
+use crate::control::client::Client;
+use crate::control::message::{DeviceShown, Devices, NewDevice, Request};
+use crate::error::{Failure, Outcome};
+use crate::place::Place;
+use crate::ready::{self, Ready};
+use serde::Serialize;
+
+/// Does it.
+///
+/// # Errors
+/// Says why it was not done.
+pub fn run(command: DeviceCommand, place: &Place, json: bool) -> Outcome {
+    place.must_exist()?;
+    match command {
+        DeviceCommand::Add {
+            account,
+            name,
+            protocols,
+            expires,
+            may_not_delete,
+        } => {
+            let password = crate::password::random_long()?;
+            let now = jiff::Timestamp::now().as_second();
+            let request = Request::DeviceAdd(NewDevice {
+                account,
+                name,
+                password: password.clone(),
+                pop3: protocols.contains(&DeviceProtocol::Pop3),
+                imap: protocols.contains(&DeviceProtocol::Imap),
+                expires: expires.map(|until| until.seconds(now)),
+                may_not_delete,
+            });
+            let device: DeviceShown = ask(place, request)?;
+            show(json, &Added::new(place, device, password), Added::text)
+        }
+        DeviceCommand::List { account } => {
+            let devices: Devices = ask(place, Request::DeviceList { account })?;
+            show(json, &devices, list)
+        }
+        DeviceCommand::Revoke { account, name, yes } => {
+            let question = format!("Revoke the device {name} of {account}? Its password ends.");
+            if !yes && !confirm(&question, json)? {
+                return Err(Failure::new("nothing was revoked"));
+            }
+            let request = Request::DeviceRevoke {
+                account,
+                name: name.clone(),
+            };
+            let devices: Devices = ask(place, request)?;
+            show(json, &devices, |devices| {
+                format!("{name} of {} is revoked\n", devices.account)
+            })
+        }
+    }
+}
+
+fn ask<T: serde::de::DeserializeOwned>(place: &Place, request: Request) -> Outcome<T> {
+    with_client(place, async |mut client: Client| {
+        client.ask(request, &Bar::hidden()).await
+    })
+}
+
+#[derive(Serialize)]
+struct Added {
+    #[serde(flatten)]
+    device: DeviceShown,
+    password: String,
+    settings: Vec<Ready>,
+}
+
+impl Added {
+    fn new(place: &Place, device: DeviceShown, password: String) -> Self {
+        let settings = ready::ready(
+            &place.config,
+            &device.account,
+            Some(&device.name),
+            device.pop3,
+            device.imap,
+        );
+        Self {
+            device,
+            password,
+            settings,
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self {
+            device, password, ..
+        } = self;
+        let lines = ready::lines(&self.settings, Some(password));
+        format!(
+            "{} of {} is declared. Its password is shown this once:\n\npassword: {password}\n{}\
+             {lines}\n\
+             The user name {} does too where the program sends the password itself (PLAIN).\n",
+            device.name,
+            device.account,
+            if lines.is_empty() { "" } else { "\n" },
+            device.account,
+        )
+    }
+}
+
+/// A moment, in UTC.
+fn moment(seconds: Option<i64>) -> String {
+    seconds
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(
+            || "-".into(),
+            |time| time.strftime("%Y-%m-%d %H:%M").to_string(),
+        )
+}
+
+fn list(devices: &Devices) -> String {
+    let head = [
+        "DEVICE",
+        "PROTOCOLS",
+        "COUNTS",
+        "COLLECTED",
+        "LAST USED",
+        "FROM",
+        "ENDS",
+        "",
+    ];
+    let mut rows = vec![head.map(String::from)];
+    for device in &devices.devices {
+        let protocols = match (device.pop3, device.imap) {
+            (true, true) => "pop3,imap",
+            (true, false) => "pop3",
+            (false, true) => "imap",
+            (false, false) => "none",
+        };
+        let mut notes = Vec::new();
+        if device.may_not_delete {
+            notes.push("may not delete");
+        }
+        if !device.has_password {
+            notes.push("has no password");
+        }
+        rows.push([
+            device.name.clone(),
+            protocols.into(),
+            if device.counts { "yes" } else { "no" }.into(),
+            device.collected.to_string(),
+            moment(device.last_used.max(device.last_poll)),
+            device.from.clone().unwrap_or_else(|| "-".into()),
+            moment(device.expires),
+            notes.join(", "),
+        ]);
+    }
+    columns(&rows)
+}
