@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod hold;
+
 use crate::config::{Language, Octets, Until};
 use account::UniqueIdForm;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -57,6 +59,15 @@ pub enum Command {
     /// Devices: mail programs with a password of their own
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Domains: what their accounts begin with
+    #[command(subcommand)]
+    Domain(hold::DomainCommand),
+    /// The hold: how long mail stays after POP3 has collected it
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
+    /// Bring back what was expunged
+    #[command(subcommand)]
+    Undo(hold::UndoCommand),
     /// Read everything in the store and say whether it is whole
     Check,
     /// Make a damaged account writable again, with what is left of it

@@ -33,6 +33,7 @@ mod ready;
 mod running;
 mod secret;
 mod serving;
+mod span;
 mod tls;
 
 use clap::Parser as _;

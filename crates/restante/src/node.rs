@@ -71,6 +71,7 @@ impl Opened {
         };
         let directory = Directory::open(accounts, auth, rules);
         let directory = directory.await.when("the directory of accounts")?;
+        directory.configure_hold(place.config.hold.settings());
         let policy = Policy::new(Settings {
             exclusive: place.config.pop3.exclusive,
             login_delay: place.config.pop3.login_delay.0,
@@ -97,6 +98,11 @@ impl Opened {
             Arc::clone(&self.store),
             self.directory.clone(),
         )
+    }
+
+    /// Takes over what can change while the server runs.
+    pub fn configure(&self, config: &Config) {
+        self.directory.configure_hold(config.hold.settings());
     }
 
     /// What begins a session on a listener.

@@ -110,7 +110,7 @@ impl Signals {
                 }
                 _ = self.hangup.recv() => {
                     reloading();
-                    reload(place, certificates);
+                    reload(place, certificates, opened);
                     notify(&[NotifyState::Ready]);
                 }
             }
@@ -127,7 +127,7 @@ fn reloading() {
 
 /// Reads the configuration and the certificate again. What is wrong is logged,
 /// and what was stays.
-fn reload(place: &Place, certificates: Option<&Certificates>) {
+fn reload(place: &Place, certificates: Option<&Certificates>, opened: &Opened) {
     let config = match place
         .file
         .as_ref()
@@ -147,6 +147,7 @@ fn reload(place: &Place, certificates: Option<&Certificates>) {
         }
     }
     crate::log::set_level(config.log.level);
+    opened.configure(&config);
     for what in needs_restart(&place.config, &config) {
         warn!(what, "takes effect when the server is started again");
     }

@@ -59,7 +59,15 @@ pub(super) fn undo(
 }
 
 impl UndoWhich {
-    fn meets(&self, batch: &Batch) -> bool {
+    /// Whether this email is meant, if its batch is.
+    pub fn has(&self, email: terms::EmailNumber) -> bool {
+        self.emails
+            .as_ref()
+            .is_none_or(|emails| emails.contains(email))
+    }
+
+    /// Whether rows of this batch are meant.
+    pub fn meets(&self, batch: &Batch) -> bool {
         self.mailbox.is_none_or(|mailbox| mailbox == batch.mailbox)
             && self.cause.is_none_or(|cause| cause == batch.cause)
             && self.since.is_none_or(|since| since <= batch.time)

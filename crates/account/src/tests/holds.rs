@@ -37,7 +37,7 @@ impl House {
         })
     }
 
-    fn maildrop(&self, device: DeviceId) -> Maildrop {
+    pub(super) fn maildrop(&self, device: DeviceId) -> Maildrop {
         Maildrop::open(&self.state, device, DropWindow::Uncollected).unwrap()
     }
 
@@ -947,4 +947,50 @@ fn ids(house: &House) -> Vec<String> {
     let rows = drop.messages();
     rows.map(|(_, row)| house.state.unique_id(row.email))
         .collect()
+}
+
+#[test]
+fn a_preview_says_what_goes_and_who_is_waited_for() {
+    let mut house = House::with_hold(hold(Hold::Span(14 * 86_400)));
+    let phone = house.device("phone");
+    for size in [100, 200, 400, 800] {
+        house.deliver(size).unwrap();
+    }
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.later(DAY);
+    for number in [1, 2] {
+        let command = Command::Collect {
+            device: phone,
+            how: Collect::Dele,
+            messages: vec![(
+                terms::EmailNumber(number),
+                terms::Uid::new(number as u32).unwrap(),
+            )],
+        };
+        house.run(&command).unwrap();
+        house.later(DAY);
+    }
+    house.deliver(1_600).unwrap();
+    house.store(1, StoreMode::Add, "\\Flagged");
+    let set = house.state.hold();
+    let seen = crate::preview(&house.state, &set, house.now).unwrap();
+    let share = |messages, octets| crate::Share { messages, octets };
+    assert_eq!(seen.inbox, share(5, 3_100));
+    assert_eq!(seen.flagged, share(1, 100));
+    assert_eq!(seen.total(), share(1, 200));
+    assert_eq!(seen.first(), Some(house.now.plus_millis(13 * DAY)));
+    assert_eq!(seen.not_collected, share(1, 1_600));
+    assert_eq!(seen.devices[0].blocks, share(0, 0));
+    assert_eq!(seen.devices[1].device, phone);
+    assert_eq!(seen.devices[1].blocks, share(2, 1_200));
+    assert_eq!(seen.may_give_way, share(1, 200));
+    // One that is considered: nothing goes before a day has passed.
+    let seen = crate::preview(&house.state, &hold(Hold::Remove), house.now).unwrap();
+    assert_eq!(seen.first(), Some(house.now.plus_millis(DAY)));
+    let seen = crate::preview(&house.state, &hold(Hold::Forever), house.now).unwrap();
+    assert_eq!((seen.total(), seen.stays), (share(0, 0), share(1, 200)));
+    // It says what then happens.
+    house.run(&Command::SetHold(hold(Hold::Remove))).unwrap();
+    house.later(DAY);
+    assert_eq!(house.sweep(), 4);
 }

@@ -35,6 +35,12 @@ impl Admin {
                 .faults
                 .push(format!("message body {blob} is damaged or missing"));
         }
+        if let Some(seconds) = self.clock_ahead_seconds() {
+            checked.notes.push(format!(
+                "the wall clock has run away by {seconds} s: the hold has stopped until \
+                 `restante hold resume`, or a day in which the clock is right"
+            ));
+        }
         let state = self.directory.fresh().await?;
         for (name, record) in state.accounts(None) {
             if found.damaged_accounts.contains(&record.id) {

@@ -1,10 +1,13 @@
 //! What an operator may do with the accounts.
 
 mod device;
+mod domains;
 mod health;
+mod holds;
 mod mail;
 mod many;
 mod settings;
+mod undo;
 
 pub use mail::{Exporter, Importer};
 

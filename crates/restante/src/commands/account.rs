@@ -1,6 +1,6 @@
 //! `restante account …`
 
-use super::with_client;
+use super::{ask, with_client};
 use crate::cli::{AccountCommand, OrNone, PasswordFrom, Settings};
 use crate::config::{Language, Octets, Until};
 use crate::console::{self, Bar, Counts, columns, confirm, octets, show};
@@ -90,13 +90,6 @@ pub fn run(command: AccountCommand, place: &Place, json: bool) -> Outcome {
         }
         AccountCommand::Import { file } => import(place, &file, json),
     }
-}
-
-/// Makes a request that has one answer.
-fn ask<T: serde::de::DeserializeOwned>(place: &Place, request: Request) -> Outcome<T> {
-    with_client(place, async |mut client: Client| {
-        client.ask(request, &Bar::hidden()).await
-    })
 }
 
 /// What is to be set; names first, as only they can be refused.

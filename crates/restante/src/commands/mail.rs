@@ -62,6 +62,9 @@ fn tell(counted: &Counted, what: &str) -> String {
         octets(counted.octets),
         counted.verified
     );
+    for note in &counted.notes {
+        text.push_str(&format!("{note}\n"));
+    }
     for refused in &counted.refused {
         text.push_str(&format!("not taken: {refused}\n"));
     }

@@ -2,14 +2,19 @@
 
 pub mod account;
 pub mod device;
+pub mod domain;
+pub mod hold;
 pub mod mail;
 pub mod pop3;
 pub mod store;
+pub mod undo;
 
 use crate::cli::{Cli, Command, Common, ConfigCommand};
 use crate::config::{self, Config};
+use crate::console::Bar;
 use crate::console::{self, show};
 use crate::control::client::Client;
+use crate::control::message::Request;
 use crate::control::server;
 use crate::error::{Failure, Outcome, While as _};
 use crate::node::{OpenError, Opened};
@@ -40,6 +45,9 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Config(command) => configuration(command, &common),
         Command::Account(command) => account::run(command, &Place::find(&common)?, json),
         Command::Device(command) => device::run(command, &Place::find(&common)?, json),
+        Command::Domain(command) => domain::run(command, &Place::find(&common)?, json),
+        Command::Hold(command) => hold::run(command, &Place::find(&common)?, json),
+        Command::Undo(command) => undo::run(command, &Place::find(&common)?, json),
         Command::Check => store::check(&Place::find(&common)?, json),
         Command::Repair { account } => store::repair(account, &Place::find(&common)?, json),
         Command::RebuildIndex => store::rebuild_index(&Place::find(&common)?, json),
@@ -73,6 +81,13 @@ pub fn runtime() -> Outcome<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .when("no threads can be started")
+}
+
+/// Makes a request that has one answer.
+fn ask<T: serde::de::DeserializeOwned>(place: &Place, request: Request) -> Outcome<T> {
+    with_client(place, async |mut client: Client| {
+        client.ask(request, &Bar::hidden()).await
+    })
 }
 
 /// Does `work` with the running server, or directly on the data where none runs.

@@ -1,7 +1,9 @@
 //! Reading the file: what is wrong, where, and what would be right.
 
 use super::table::{Key, Table};
-use super::{Address, Auth, Config, Limits, Listen, Log, Octets, Pop3, Protocol, Tls};
+use super::{
+    Address, Auth, Config, HoldDefaults, Limits, Listen, Log, Octets, Pop3, Protocol, Tls,
+};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -134,6 +136,7 @@ impl Reader<'_> {
         self.child(root, "auth", Auth::KEYS);
         self.child(root, "limits", Limits::KEYS);
         self.child(root, "pop3", Pop3::KEYS);
+        self.child(root, "hold", HoldDefaults::KEYS);
         self.child(root, "log", Log::KEYS);
         for listen in listeners(root) {
             if let Some(table) = listen.get_ref().as_table() {

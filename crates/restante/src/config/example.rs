@@ -1,7 +1,7 @@
 //! The example file, made from the declarations of the tables.
 
 use super::table::{Key, Shown, Table};
-use super::{Auth, Config, Limits, Listen, Log, Pop3, Tls};
+use super::{Auth, Config, HoldDefaults, Limits, Listen, Log, Pop3, Tls};
 use std::fmt::Write as _;
 
 /// The listeners that the example shows besides the first.
@@ -32,6 +32,7 @@ pub fn example() -> String {
     table::<Auth>(&mut out, "[auth]");
     table::<Limits>(&mut out, "[limits]");
     table::<Pop3>(&mut out, "[pop3]");
+    table::<HoldDefaults>(&mut out, "[hold]");
     table::<Log>(&mut out, "[log]");
     out
 }

@@ -19,6 +19,8 @@ pub use value::{
     Until,
 };
 
+use crate::cli::hold::{CollectBy, SeenWhen};
+use crate::span::HoldTerm;
 use std::path::{Path, PathBuf};
 use table::table;
 
@@ -74,6 +76,9 @@ table! {
 
         /// POP3, below.
         Set pop3 "pop3": Pop3 = Pop3::default(), "";
+
+        /// The hold, below.
+        Set hold "hold": HoldDefaults = HoldDefaults::default(), "";
 
         /// The log, below.
         Set log "log": Log = Log::default(), "";
@@ -156,6 +161,48 @@ table! {
         /// `restante pop3 texts` prints one to begin with.
         Example languages "languages": Option<PathBuf> = None,
             r#""/etc/restante/languages.toml""#;
+    }
+}
+
+table! {
+    /// The hold: how long mail stays on the server after POP3 has collected it.
+    /// These are the defaults; `restante hold set` changes them for all accounts,
+    /// for those of a domain or for one. An account that has none of its own follows
+    /// a default that has changed within minutes; nothing goes for a day after that.
+    /// docs/HOLD.md says what it all means.
+    HoldDefaults {
+        /// `remove`: it goes at the QUIT that collects it, as RFC 1939 has it; a
+        /// length of time: it stays in INBOX for so long; `forever`.
+        Default hold "hold": HoldTerm = HoldTerm(account::Hold::Span(30 * 86_400)), r#""30d""#;
+
+        /// What collects: `dele`, or `retr`: a RETR too.
+        Default collect "collect": CollectBy = CollectBy::Dele, r#""dele""#;
+
+        /// Whether a delivery that does not fit may expunge the oldest that was
+        /// collected. Without it: only under `forever`.
+        Example give_way "give-way": Option<bool> = None, "true";
+
+        /// How long mail stays at least that was only read, or that gives way.
+        Default at_least "at-least": Span = Span::seconds(86_400), r#""1d""#;
+
+        /// When what POP3 retrieves becomes \Seen: `never`, or `quit`.
+        Default seen_after_retr "seen-after-retr": SeenWhen = SeenWhen::Never, r#""never""#;
+
+        /// How long what was expunged can be brought back.
+        Default undo "undo": Span = Span::seconds(7 * 86_400), r#""7d""#;
+
+        /// After how long a silent device is waited for no longer.
+        Default forget_device "forget-device": Span = Span::seconds(90 * 86_400), r#""90d""#;
+
+        /// Whether IMAP sees the keyword `$Collected`.
+        Default show_collected "show-collected": bool = false, "false";
+
+        /// A run that would expunge more than so many of a hundred messages of an
+        /// account at one time waits a day and is logged.
+        Default run_percent "run-percent": u8 = 50, "50";
+
+        /// A run of fewer messages never waits.
+        Default run_messages "run-messages": u64 = 100, "100";
     }
 }
 
@@ -272,6 +319,37 @@ impl Config {
     /// The name to greet with.
     pub fn hostname(&self) -> String {
         self.hostname.clone().unwrap_or_else(machine_name)
+    }
+}
+
+impl HoldDefaults {
+    /// What accounts follow, and how careful a sweep is.
+    pub fn settings(&self) -> serve::auth::HoldDefaults {
+        let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+        let hold = account::HoldSettings {
+            hold: self.hold.0,
+            collect: match self.collect {
+                CollectBy::Dele => account::Collect::Dele,
+                CollectBy::Retr => account::Collect::Retr,
+            },
+            give_way: self
+                .give_way
+                .unwrap_or(self.hold.0 == account::Hold::Forever),
+            at_least_seconds: seconds(self.at_least),
+            seen_after_retr: match self.seen_after_retr {
+                SeenWhen::Never => account::SeenAfterRetr::Never,
+                SeenWhen::Quit => account::SeenAfterRetr::Quit,
+            },
+            undo_seconds: seconds(self.undo),
+            forget_device_seconds: seconds(self.forget_device),
+            show_collected: self.show_collected,
+            ..account::HoldSettings::default()
+        };
+        let rules = account::SweepRules {
+            run_percent_max: self.run_percent,
+            run_rows_min: self.run_messages,
+        };
+        serve::auth::HoldDefaults { hold, rules }
     }
 }
 

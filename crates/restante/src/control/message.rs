@@ -2,6 +2,7 @@
 //! line carries the version, so that a program and a server of different
 //! releases find out at once.
 
+pub use super::hold::*;
 use serde::{Deserialize, Serialize};
 use terms::{Flag, FlagSet, InternalDate, MailboxName};
 
@@ -79,6 +80,67 @@ pub enum Request {
     Repair {
         /// Its name; without it every damaged one.
         account: Option<String>,
+    },
+    /// The hold of an account, a domain or the node: answered by [`HoldShown`].
+    HoldShow {
+        /// Whose.
+        of: HoldOf,
+    },
+    /// What a hold comes to, or would: answered by [`HoldPreviewed`].
+    HoldPreview {
+        /// Whose.
+        of: HoldOf,
+        /// What would be set.
+        change: HoldChange,
+    },
+    /// Sets a hold: answered by [`HoldShown`].
+    HoldSet {
+        /// Whose.
+        of: HoldOf,
+        /// What is set.
+        change: HoldChange,
+    },
+    /// The wall clock is right: answered by [`HoldResumed`].
+    HoldResume,
+    /// What can be brought back: answered by [`UndoListed`].
+    UndoList {
+        /// Of which account.
+        account: String,
+        /// Which.
+        which: UndoFilter,
+    },
+    /// Brings expunged messages back: answered by [`UndoRestored`].
+    UndoRestore {
+        /// Into which account.
+        account: String,
+        /// Which.
+        which: UndoFilter,
+        /// They stay collected by the devices that had collected them.
+        keep_collected: bool,
+    },
+    /// All domains: answered by [`Domains`].
+    DomainList,
+    /// One domain: answered by [`DomainShown`].
+    DomainShow {
+        /// Its name.
+        name: String,
+    },
+    /// Sets what a domain's accounts begin with, and makes it where it is new:
+    /// answered by [`DomainShown`].
+    DomainSet {
+        /// Its name.
+        name: String,
+        /// Octets: to what, or no limit; `None`: as it is.
+        quota: Option<Option<u64>>,
+        /// Messages: to what, or no limit; `None`: as it is.
+        messages: Option<Option<u64>>,
+        /// The language of its accounts: to what, or English; `None`: as it is.
+        language: Option<Option<String>>,
+    },
+    /// Removes a domain without accounts: answered by [`DomainShown`].
+    DomainRemove {
+        /// Its name.
+        name: String,
     },
     /// Takes messages in: lines of [`Letter`] follow, each with its octets,
     /// `null` ends them; answered by [`Counted`].
@@ -330,6 +392,8 @@ pub struct Counted {
     pub verified: u64,
     /// What could not be taken, a text each.
     pub refused: Vec<String>,
+    /// What was noticed besides, a text each.
+    pub notes: Vec<String>,
 }
 
 /// A message of a POP3 drop.

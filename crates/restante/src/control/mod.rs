@@ -5,6 +5,7 @@
 //! data itself and speaks the same to itself, so that there is one way only.
 
 pub mod client;
+pub mod hold;
 pub mod link;
 pub mod message;
 pub mod server;

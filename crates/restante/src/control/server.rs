@@ -154,6 +154,41 @@ async fn answer(
             json(&left)
         }
         Request::AccountImport => json(&accounts(&admin, incoming, outgoing).await?),
+        Request::HoldShow { of } => json(&admin.hold(&of).await?),
+        Request::HoldPreview { of, change } => json(&admin.preview_hold(&of, &change).await?),
+        Request::HoldSet { of, change } => {
+            let set = admin.set_hold(&of, &change).await?;
+            info!(?of, hold = set.hold, "the hold was set");
+            json(&set)
+        }
+        Request::HoldResume => json(&admin.resume_hold().await?),
+        Request::UndoList { account, which } => json(&admin.undo_list(&account, &which).await?),
+        Request::UndoRestore {
+            account,
+            which,
+            keep_collected,
+        } => {
+            let restored = admin.undo_restore(&account, &which, keep_collected).await?;
+            info!(account, messages = restored.messages, "messages came back");
+            json(&restored)
+        }
+        Request::DomainList => json(&admin.domains().await?),
+        Request::DomainShow { name } => json(&admin.domain(&name).await?),
+        Request::DomainSet {
+            name,
+            quota,
+            messages,
+            language,
+        } => {
+            let set = admin.set_domain(&name, quota, messages, language).await?;
+            info!(domain = set.name, "a domain was set");
+            json(&set)
+        }
+        Request::DomainRemove { name } => {
+            let removed = admin.remove_domain(&name).await?;
+            info!(domain = removed.name, "a domain was removed");
+            json(&removed)
+        }
         Request::Check => {
             let done = AtomicU64::new(0);
             let progress = |octets| done.store(octets, Ordering::Relaxed);
@@ -231,6 +266,7 @@ async fn next<T: serde::de::DeserializeOwned>(incoming: &mut Incoming) -> Outcom
 
 async fn import(admin: &Admin, account: &str, incoming: &mut Incoming) -> Outcome<Counted> {
     let mut importer = admin.importer(account).await?;
+    let kept = admin.keep_imported(account).await?;
     let octets_max = admin.message_octets_max();
     while let Some(letter) = next::<Letter>(incoming).await? {
         let octets = incoming
@@ -238,7 +274,13 @@ async fn import(admin: &Admin, account: &str, incoming: &mut Incoming) -> Outcom
             .await?;
         importer.put(&letter, octets).await?;
     }
-    let counted = importer.finish().await?;
+    let mut counted = importer.finish().await?;
+    if kept {
+        counted.notes.push(format!(
+            "what was imported stays for ever: `restante hold set {account} --follow` lets the \
+             account follow the default again"
+        ));
+    }
     info!(
         account,
         messages = counted.messages,

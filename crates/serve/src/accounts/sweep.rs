@@ -125,13 +125,11 @@ struct Run {
 
 impl Sweeper {
     pub(crate) fn new(directory: Directory) -> Self {
-        let sweeper = Self {
+        Self {
             directory,
             stuck: HashMap::new(),
             recorded: None,
-        };
-        sweeper.directory.restore_clock();
-        sweeper
+        }
     }
 
     /// One look: wakes the accounts that are due, the longest due first.
@@ -289,7 +287,7 @@ impl Sweeper {
 
 impl Directory {
     /// Takes over what was recorded before the process began.
-    pub(super) fn restore_clock(&self) {
+    pub(crate) fn restore_clock(&self) {
         let node = self.accounts().node();
         let state = self.snapshot();
         let Some(settings) = state.node().map(|node| &node.settings) else {

@@ -92,6 +92,7 @@ impl Directory {
             used: Mutex::default(),
             hold: Mutex::default(),
         }));
+        directory.restore_clock();
         super::background::start(&directory);
         directory.start_standings();
         Ok(directory)

@@ -4,10 +4,10 @@ use super::maildrop::{Maildrop, View};
 use super::policy::{InUse, file_expire};
 use super::session::Session;
 use crate::auth::Login;
-use account::{DropWindow, Note};
+use account::{Command, DropWindow};
 use proto::pop3::reply::ResponseCode;
 use terms::Timestamp;
-use tracing::info;
+use tracing::{info, warn};
 
 /// What stands before a user name that wants all recent mail, whatever was
 /// collected.
@@ -78,10 +78,19 @@ impl Session {
                 return self.err(Some(code), text);
             }
         };
-        if own {
-            login.account.note(Note::LastPoll {
-                device: login.device,
-                time: env.now(),
+        if own
+            && login
+                .account
+                .snapshot()
+                .poll_is_due(login.device, env.now())
+        {
+            // Filed beside the session, and once an hour: who is silent for long is
+            // not waited for any more.
+            let (account, device) = (login.account.clone(), login.device);
+            env.spawn(async move {
+                if let Err(error) = account.execute(Command::Poll(device)).await {
+                    warn!(account = %account.id(), %error, "a poll was not filed");
+                }
             });
         }
         let (account, hold) = (key.0, maildrop.hold());
