@@ -353,6 +353,8 @@ pub const GERMAN: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::{Denied, LoginError};
+    use crate::stream::Revoked;
 
     #[test]
     fn every_german_text_can_be_sent() {
@@ -363,6 +365,37 @@ mod tests {
         }
         let once: BTreeMap<_, _> = GERMAN.iter().copied().collect();
         assert_eq!(once.len(), GERMAN.len());
+    }
+
+    /// Texts that come from elsewhere must be here too.
+    #[test]
+    fn every_failure_can_be_told() {
+        use proto::sasl::Failure;
+        for failure in [
+            Failure::Cancelled,
+            Failure::Base64,
+            Failure::Malformed,
+            Failure::Binding,
+            Failure::Downgrade,
+        ] {
+            assert!(is_known(&failure.to_string()), "{failure}");
+        }
+        for denied in [
+            Denied::Mechanism,
+            Denied::Acting,
+            Denied::Login(LoginError::Unavailable),
+            Denied::Login(LoginError::Wrong),
+        ] {
+            assert!(is_known(&denied.to_string()), "{denied}");
+        }
+        for revoked in [
+            Revoked::Removed,
+            Revoked::Disabled,
+            Revoked::Expired,
+            Revoked::Device,
+        ] {
+            assert!(is_known(&revoked.to_string()), "{revoked}");
+        }
     }
 
     #[test]

@@ -220,6 +220,10 @@ impl Maildrop {
             let read = |number| self.read.has(number) && !self.deleted.has(number);
             self.collect(&hold, Collect::Retr, read).await?;
         }
+        // Most sessions only look: they need not go through the drop once more.
+        if self.deleted.is_empty() {
+            return Ok(0);
+        }
         let hold = self.account.snapshot().hold();
         let deleted = |number| self.deleted.has(number);
         self.collect(&hold, Collect::Dele, deleted).await
