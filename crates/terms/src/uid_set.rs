@@ -192,6 +192,20 @@ impl UidSet {
         None
     }
 
+    /// The identifiers at these places, from zero on.
+    pub fn at_places(&self, places: std::ops::Range<u64>) -> Self {
+        if places.is_empty() {
+            return Self::new();
+        }
+        let last = places.end.min(self.count());
+        match (self.nth(places.start), self.nth(last.saturating_sub(1))) {
+            (Some(first), Some(last)) if first <= last => {
+                self.intersection(&Self::range(first, last))
+            }
+            _ => Self::new(),
+        }
+    }
+
     /// How many identifiers below `uid` are in it: the position of `uid` where it is.
     pub fn rank(&self, uid: Uid) -> u64 {
         self.runs

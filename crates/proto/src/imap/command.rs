@@ -153,6 +153,8 @@ pub enum CommandBody {
     Search {
         /// Whether the answer has unique identifiers.
         uid: bool,
+        /// RETURN: what is to be told of what was found. `None` is a plain SEARCH.
+        returns: Option<SearchReturn>,
         /// What is looked for.
         program: SearchProgram,
     },
@@ -281,6 +283,9 @@ pub struct FetchModifiers {
     /// VANISHED: those that were expunged after it are told too; of UID FETCH
     /// with CHANGEDSINCE alone. RFC 7162 §3.2.6.
     pub vanished: bool,
+    /// PARTIAL: some of those that the set means; of UID FETCH alone. RFC 9394
+    /// §3.3.
+    pub partial: Option<PartialRange>,
 }
 
 /// RFC 4466 §2.1: select-params.
@@ -304,6 +309,74 @@ pub struct QResync {
     /// Message numbers and the identifiers that it knows for them, as many of
     /// each, in the same order. RFC 7162 §3.2.5.2.
     pub matches: Option<(UidSet, UidSet)>,
+}
+
+/// What is told of what a SEARCH found. RFC 4731 §3.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchReturn {
+    /// MIN: the lowest.
+    pub min: bool,
+    /// MAX: the highest.
+    pub max: bool,
+    /// ALL; also where nothing was named.
+    pub all: bool,
+    /// COUNT: how many.
+    pub count: bool,
+    /// SAVE: `$` stands for them from now on. RFC 5182 §2.1.
+    pub save: bool,
+    /// PARTIAL: some of them.
+    pub partial: Option<PartialRange>,
+}
+
+impl SearchReturn {
+    /// RETURN (ALL), what an empty list means.
+    pub const ALL: Self = Self {
+        min: false,
+        max: false,
+        all: true,
+        count: false,
+        save: false,
+        partial: None,
+    };
+
+    /// Whether there is anything to tell: not for SAVE alone (RFC 5182 §2.1).
+    pub fn is_told(&self) -> bool {
+        self.min || self.max || self.all || self.count || self.partial.is_some()
+    }
+}
+
+/// Some of many results, by their place from one end. RFC 9394 §3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialRange {
+    /// As written first; 1 or more.
+    pub first: u32,
+    /// As written last; 1 or more.
+    pub last: u32,
+    /// Counted from the newest: both were written with a minus.
+    pub from_end: bool,
+}
+
+impl PartialRange {
+    /// The places that are meant among `count` results in ascending order, from
+    /// zero; empty where there are none.
+    pub fn places(&self, count: u64) -> std::ops::Range<u64> {
+        let (low, high) = (self.first.min(self.last), self.first.max(self.last));
+        let (low, high) = (u64::from(low), u64::from(high).min(count));
+        if low > high {
+            0..0
+        } else if self.from_end {
+            count - high..count - low + 1
+        } else {
+            low - 1..high
+        }
+    }
+}
+
+impl fmt::Display for PartialRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minus = if self.from_end { "-" } else { "" };
+        write!(f, "{minus}{}:{minus}{}", self.first, self.last)
+    }
 }
 
 /// What SEARCH looks for. RFC 3501 §6.4.4.

@@ -20,8 +20,8 @@ mod utf7;
 
 pub use append::{AppendHead, AppendLiteral, AppendPart, AppendStep, Replaces};
 pub use command::{
-    Command, CommandBody, FetchModifiers, IllegalName, Mailbox, QResync, SearchProgram,
-    SelectParameters, SyntaxError, Tag,
+    Command, CommandBody, FetchModifiers, IllegalName, Mailbox, PartialRange, QResync,
+    SearchProgram, SearchReturn, SelectParameters, SyntaxError, Tag,
 };
 pub use date::{parse_date_time, write_date_time};
 pub use limits::Limits;

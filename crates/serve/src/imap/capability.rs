@@ -28,6 +28,15 @@ const ALWAYS: &[&str] = &[
     "THREAD=REFERENCES",
     "THREAD=REFS",
     "I18NLEVEL=1",
+    "ESEARCH",
+    "SEARCHRES",
+    "PARTIAL",
+    "WITHIN",
+    "SAVEDATE",
+    "STATUS=SIZE",
+    "APPENDLIMIT",
+    "OBJECTID",
+    "PREVIEW",
 ];
 
 /// What is announced to a session. RFC 3501 §6.1.1.

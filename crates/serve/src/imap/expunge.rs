@@ -17,7 +17,10 @@ impl User {
             return Ok(reply);
         }
         let last = selected.view.last_uid().map(Uid::value);
-        let only = set.map(|set| set.resolve(last));
+        let only = set.map(|set| match set {
+            SequenceSet::SavedResult => selected.saved.clone(),
+            set => set.resolve(last),
+        });
         match self.expunge_deleted(selected.mailbox(), only).await {
             // RFC 7162 §3.2.7, §3.2.9.
             Ok(true) if self.enabled.qresync => Ok(Reply::ok("expunged").with_modseq()),

@@ -63,6 +63,10 @@ impl User {
         } else {
             uids
         };
+        if let Some(range) = modifiers.partial {
+            // RFC 9394 §3.3, §3.4: before CHANGEDSINCE, wherever it stands.
+            uids = uids.at_places(range.places(uids.count()));
+        }
         if let Some(since) = modifiers.changed_since {
             if modifiers.vanished {
                 let earlier = snapshot.vanished(selected, since, set);
@@ -275,6 +279,7 @@ impl Snapshot {
                     ..row
                 },
                 keywords,
+                account: self.state.account(),
                 is_recent: selected.view.recent().contains(row.uid),
             })
         };

@@ -2,8 +2,9 @@
 
 use super::reply::Reply;
 use super::user::{Done, User, existing, new_name, own_new_name};
-use account::{Command, SpecialUses};
+use account::{Command, Outcome, SpecialUses};
 use proto::imap::Mailbox;
+use proto::imap::response::Code;
 
 impl User {
     /// RFC 3501 §6.3.3. Superior names come into being as levels.
@@ -13,8 +14,16 @@ impl User {
             Err(reply) => return Ok(reply),
         };
         let special_uses = SpecialUses::NONE;
-        self.ask(Command::CreateMailbox { name, special_uses }, "created")
-            .await
+        let command = Command::CreateMailbox { name, special_uses };
+        match self.account.execute(command).await {
+            Ok(Outcome::MailboxCreated { mailbox }) => {
+                // RFC 8474 §4.1
+                let id = self.account.snapshot().mailbox_id(mailbox);
+                Ok(Reply::ok("created").with(Code::MailboxId(id)))
+            }
+            Ok(_) => Ok(Reply::ok("created")),
+            Err(error) => Ok(error.into()),
+        }
     }
 
     /// RFC 3501 §6.3.4

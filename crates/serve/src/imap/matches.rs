@@ -89,7 +89,7 @@ impl User {
             store: &**imap.directory.store(),
             last_number: Some(selected.view.exists()).filter(|&count| count > 0),
             last_uid: selected.view.last_uid(),
-            saved: None,
+            saved: Some(&selected.saved),
             now: node.env.now(),
         };
         // RFC 2180 §4.3: what has been expunged matches nothing.

@@ -129,5 +129,10 @@ fn describe(out: &mut Vec<u8>, selected: &Selected, state: &State) {
         Code::HighestModSeq(selected.view.highest_modseq(state)),
         "the highest so far",
     );
+    // RFC 8474 §4.2
+    ok(
+        Code::MailboxId(state.mailbox_id(mailbox.id)),
+        "the same after RENAME",
+    );
     selected.write_permanent_flags(out, mailbox, flags);
 }

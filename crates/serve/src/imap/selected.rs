@@ -17,6 +17,8 @@ pub(super) struct Selected {
     pub(super) read_only: bool,
     /// The mailbox was deleted: what is left are ghosts.
     pub(super) gone: bool,
+    /// What `$` stands for. RFC 5182 §2.1.
+    pub(super) saved: UidSet,
     /// How many keywords the session has been told of.
     keywords_told: usize,
 }
@@ -42,6 +44,7 @@ impl Selected {
             view,
             read_only,
             gone: false,
+            saved: UidSet::new(),
             keywords_told: record.keywords.len(),
         };
         Ok((selected, state))
@@ -58,6 +61,10 @@ impl Selected {
     /// RFC 9051 §9, seq-number. A unique identifier that no message has is passed
     /// over (RFC 3501 §6.4.8).
     pub(super) fn resolve(&self, set: &SequenceSet, uid: bool) -> Result<UidSet, Reply> {
+        if *set == SequenceSet::SavedResult {
+            // Those that were expunged are out of it (RFC 5182 §2.1); none is legal.
+            return Ok(self.saved.intersection(&self.view.uids()));
+        }
         if uid {
             let last = self.view.last_uid().map(Uid::value);
             return Ok(set.resolve(last).intersection(&self.view.uids()));

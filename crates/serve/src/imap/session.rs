@@ -309,7 +309,10 @@ impl Session {
             CommandBody::Enable(names) => enabled::enable(self, &names),
             CommandBody::Noop if self.user.is_none() => Reply::ok("nothing done"),
             body => match &mut self.user {
-                Some(user) => user.command(&mut self.stream, &self.imap, body).await?,
+                Some(user) => {
+                    user.command(&mut self.stream, &self.imap, tag, body)
+                        .await?
+                }
                 None => Reply::bad("log in first"),
             },
         };

@@ -6,7 +6,7 @@ use super::user::{Done, User, existing};
 use crate::stream::Stream;
 use account::{Mailbox as Record, State};
 use proto::imap::Mailbox;
-use proto::imap::response::{self, Code};
+use proto::imap::response::{self, Code, StatusValue};
 use terms::{ModSeq, StatusItem, Uid};
 
 impl User {
@@ -26,18 +26,11 @@ impl User {
             let Some(record) = state.mailbox_named(&name) else {
                 return Err(Reply::no(Code::NonExistent, "no such mailbox"));
             };
-            let mut values = Vec::new();
-            for &item in items {
-                match item {
-                    StatusItem::Recent => {
-                        values.push(("RECENT", self.recent(record).await?));
-                    }
-                    StatusItem::HighestModSeq => {
-                        values.push(("HIGHESTMODSEQ", self.modseq_of(record, &state).0));
-                    }
-                    item => values.extend(value(record, item)),
-                }
-            }
+            let limits = &stream.node().limits;
+            let append_octets_max = limits.message_octets_max;
+            let values = self
+                .status_values(&state, record, items, append_octets_max)
+                .await?;
             Ok((name, values))
         };
         match found.await {
@@ -49,6 +42,45 @@ impl User {
             }
             Err(reply) => Ok(reply),
         }
+    }
+
+    /// The items of a STATUS of one mailbox.
+    pub(super) async fn status_values(
+        &self,
+        state: &State,
+        record: &Record,
+        items: &[StatusItem],
+        append_octets_max: u64,
+    ) -> Result<Vec<(&'static str, StatusValue)>, Reply> {
+        let counts = record.counts;
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            let (name, number) = match item {
+                StatusItem::Messages => ("MESSAGES", counts.messages.into()),
+                StatusItem::Recent => ("RECENT", self.recent(record).await?),
+                StatusItem::UidNext => ("UIDNEXT", uid_next(record).value().into()),
+                StatusItem::UidValidity => ("UIDVALIDITY", record.uid_validity.value().into()),
+                StatusItem::Unseen => ("UNSEEN", counts.unseen.into()),
+                // RFC 9051 §6.3.11
+                StatusItem::Deleted => ("DELETED", counts.deleted.into()),
+                // RFC 9208 §4.1.4
+                StatusItem::DeletedStorage => {
+                    ("DELETED-STORAGE", counts.deleted_octets.div_ceil(1_024))
+                }
+                // RFC 8438 §2: all RFC822.SIZEs together.
+                StatusItem::Size => ("SIZE", counts.octets),
+                StatusItem::HighestModSeq => ("HIGHESTMODSEQ", self.modseq_of(record, state).0),
+                // RFC 7889 §3
+                StatusItem::AppendLimit => ("APPENDLIMIT", append_octets_max),
+                StatusItem::MailboxId => {
+                    let id = state.mailbox_id(record.id);
+                    values.push(("MAILBOXID", StatusValue::Id(id)));
+                    continue;
+                }
+            };
+            values.push((name, StatusValue::Number(number)));
+        }
+        Ok(values)
     }
 
     /// HIGHESTMODSEQ; of the selected mailbox none that is beyond what the session
@@ -76,16 +108,7 @@ impl User {
     }
 }
 
-/// RFC 3501 §6.3.10. `None` for what only extensions ask for.
-fn value(record: &Record, item: StatusItem) -> Option<(&'static str, u64)> {
-    let counts = record.counts;
-    // Where all identifiers have been given, the last one stands for the next.
-    let uid_next = record.uid_next.unwrap_or(Uid::MAX);
-    match item {
-        StatusItem::Messages => Some(("MESSAGES", counts.messages.into())),
-        StatusItem::UidNext => Some(("UIDNEXT", uid_next.value().into())),
-        StatusItem::UidValidity => Some(("UIDVALIDITY", record.uid_validity.value().into())),
-        StatusItem::Unseen => Some(("UNSEEN", counts.unseen.into())),
-        _ => None,
-    }
+/// Where all identifiers have been given, the last one stands for the next.
+fn uid_next(record: &Record) -> Uid {
+    record.uid_next.unwrap_or(Uid::MAX)
 }

@@ -2,6 +2,7 @@
 
 use super::enabled::Enabled;
 use super::reply::{Reply, Tell};
+use super::search::Asked;
 use super::selected::Selected;
 use super::session::emit;
 use super::store::Wanted;
@@ -11,7 +12,7 @@ use crate::stream::{Stream, StreamError};
 use account::State;
 use proto::imap::response;
 use proto::imap::response::{Code, Status};
-use proto::imap::{CommandBody, Mailbox};
+use proto::imap::{CommandBody, Mailbox, Tag};
 use std::sync::Arc;
 use terms::{MailboxName, ModSeq};
 
@@ -45,6 +46,7 @@ impl User {
         &mut self,
         stream: &mut Stream,
         imap: &Imap,
+        tag: &Tag,
         body: CommandBody,
     ) -> Done {
         use CommandBody as Body;
@@ -106,7 +108,14 @@ impl User {
                 };
                 self.store(stream, &set, &wanted).await
             }
-            Body::Search { uid, program } => self.search(stream, imap, uid, program).await,
+            Body::Search {
+                uid,
+                returns,
+                program,
+            } => {
+                let asked = Asked { tag, uid, returns };
+                self.search(stream, imap, &asked, program).await
+            }
             Body::Sort {
                 uid,
                 criteria,

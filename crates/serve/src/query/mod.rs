@@ -25,7 +25,7 @@ pub use sort::{Sorted, sorted};
 pub use thread::{Threaded, Threads, Writing, threads};
 
 use account::Row;
-use terms::{Flag, FlagSet, Keyword};
+use terms::{AccountId, Flag, FlagSet, Keyword};
 
 /// A message as a session sees it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,8 @@ pub struct Message<'a> {
     pub number: u32,
     /// What the account keeps of it.
     pub row: Row<'a>,
+    /// Whose it is.
+    pub account: AccountId,
     /// What the row's keywords are places in: [`account::Mailbox::keywords`].
     pub keywords: &'a [Keyword],
     /// Whether this session shows it as \Recent. RFC 3501 §2.3.2.
@@ -57,9 +59,9 @@ impl<'a> Message<'a> {
         flags
     }
 
-    /// Its EMAILID: an objectid, which begins with a letter here. RFC 8474 §5.1.
+    /// Its EMAILID. RFC 8474 §5.1.
     pub fn email_id(&self) -> String {
-        format!("M{}", self.row.email)
+        account::email_id(self.account, self.row.email)
     }
 }
 

@@ -52,6 +52,7 @@ impl Mailbox {
         let count = self.messages.len() as u32;
         let message = |(number, octets): (u32, &Vec<u8>)| Message {
             number,
+            account: terms::AccountId(1),
             row: Row {
                 uid: Uid::new(number * 10).unwrap(),
                 blob: BlobId(u128::from(number)),

@@ -334,7 +334,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// RFC 3501 §9, sequence-set
+    /// With `$` alone, the saved result: RFC 5182 §3, seq-last-command.
     pub(in crate::imap) fn sequence_set(&mut self) -> Parsed<SequenceSet> {
+        if self.eat(b'$') {
+            return Ok(SequenceSet::SavedResult);
+        }
         let mut ranges = Vec::new();
         loop {
             let first = self.seq_number()?;

@@ -1,6 +1,7 @@
 //! FETCH's arguments.
 
 use super::cursor::{Cursor, Parsed};
+use super::returns::partial_range;
 use crate::imap::command::{CommandBody, FetchModifiers};
 use crate::imap::limits::{FETCH_ITEMS_MAX, HEADER_NAMES_MAX, PATH_PARTS_MAX};
 use terms::{BodyPath, FetchItem, Partial, Section, SectionText};
@@ -52,6 +53,10 @@ fn fetch_modifiers(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<FetchModifiers>
             "CHANGEDSINCE" => {
                 cursor.sp()?;
                 modifiers.changed_since = Some(cursor.mod_sequence_value()?);
+            }
+            "PARTIAL" if uid && modifiers.partial.is_none() => {
+                cursor.sp()?;
+                modifiers.partial = Some(partial_range(cursor)?);
             }
             // RFC 7162 §3.2.6: "NOT allowed with a FETCH command".
             "VANISHED" if uid => modifiers.vanished = true,
@@ -131,20 +136,31 @@ fn fetch_att(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
     match cursor.atom("an item")?.to_ascii_uppercase().as_str() {
         "BODY" => Ok(FetchItem::BodyStructureShort),
         "BODYSTRUCTURE" => Ok(FetchItem::BodyStructure),
+        "EMAILID" => Ok(FetchItem::EmailId),
         "ENVELOPE" => Ok(FetchItem::Envelope),
         "FLAGS" => Ok(FetchItem::Flags),
         "INTERNALDATE" => Ok(FetchItem::InternalDate),
         "MODSEQ" => Ok(FetchItem::ModSeq),
+        "PREVIEW" => Ok(preview(cursor)),
         "RFC822" => Ok(FetchItem::Rfc822),
         "RFC822.HEADER" => Ok(FetchItem::Rfc822Header),
         "RFC822.SIZE" => Ok(FetchItem::Rfc822Size),
         "RFC822.TEXT" => Ok(FetchItem::Rfc822Text),
+        "SAVEDATE" => Ok(FetchItem::SaveDate),
+        "THREADID" => Ok(FetchItem::ThreadId),
         "UID" => Ok(FetchItem::Uid),
         _ => {
             cursor.rewind(at);
             cursor.fail("a known item")
         }
     }
+}
+
+/// RFC 8970 §4: `"PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]`
+fn preview(cursor: &mut Cursor<'_>) -> FetchItem {
+    // What else stands in parentheses are the command's own modifiers.
+    let lazy = cursor.eat_word(" (LAZY)");
+    FetchItem::Preview { lazy }
 }
 
 /// RFC 3501 §9, section: `"[" [section-spec] "]"`, the bracket taken already.

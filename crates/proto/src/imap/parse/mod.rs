@@ -3,6 +3,7 @@
 mod append;
 mod cursor;
 mod fetch;
+mod returns;
 mod search;
 mod select;
 mod sort;
@@ -216,8 +217,16 @@ fn status_att(cursor: &mut Cursor<'_>) -> Parsed<StatusItem> {
     match cursor.atom("a status item")?.to_ascii_uppercase().as_str() {
         // RFC 7162 §3.1.7
         "HIGHESTMODSEQ" => Ok(StatusItem::HighestModSeq),
+        // RFC 7889 §3
+        "APPENDLIMIT" => Ok(StatusItem::AppendLimit),
+        // RFC 9051 §6.3.11
+        "DELETED" => Ok(StatusItem::Deleted),
+        // RFC 8474 §4.3
+        "MAILBOXID" => Ok(StatusItem::MailboxId),
         "MESSAGES" => Ok(StatusItem::Messages),
         "RECENT" => Ok(StatusItem::Recent),
+        // RFC 8438 §2
+        "SIZE" => Ok(StatusItem::Size),
         "UIDNEXT" => Ok(StatusItem::UidNext),
         "UIDVALIDITY" => Ok(StatusItem::UidValidity),
         "UNSEEN" => Ok(StatusItem::Unseen),

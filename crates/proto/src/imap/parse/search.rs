@@ -1,20 +1,27 @@
 //! SEARCH's criteria.
 
 use super::cursor::{Cursor, Parsed};
+use super::returns::search_return_opts;
 use crate::imap::command::{CommandBody, SearchProgram};
 use crate::imap::limits::NESTING_MAX;
 use terms::{Date, Flag, Keyword, SearchKey, SystemFlag};
 
-/// RFC 3501 §9, search: `[SP "CHARSET" SP astring] 1*(SP search-key)`
+/// RFC 3501 §9, search: `[SP "CHARSET" SP astring] 1*(SP search-key)`, after
+/// search-return-opts (RFC 4731 §4)
 pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
     cursor.sp()?;
+    let returns = search_return_opts(cursor)?;
     let mut known = true;
     if cursor.eat_word("CHARSET ") {
         known = charset(cursor)?;
         cursor.sp()?;
     }
     let program = search_keys(cursor, known)?;
-    Ok(CommandBody::Search { uid, program })
+    Ok(CommandBody::Search {
+        uid,
+        returns,
+        program,
+    })
 }
 
 /// RFC 3501 §9: `astring`; whether it is one that we know.
@@ -59,7 +66,8 @@ impl Rule {
     /// RFC 3501 §9, search-key
     fn search_key(&mut self, cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
         match cursor.peek() {
-            Some(b'0'..=b'9' | b'*') => cursor.sequence_set().map(SearchKey::Sequence),
+            // `$`, the saved result, and no keyword that begins so. RFC 5182 §3.
+            Some(b'0'..=b'9' | b'*' | b'$') => cursor.sequence_set().map(SearchKey::Sequence),
             Some(b'(') => self.nested(cursor, |rule, cursor| {
                 cursor
                     .list_1(usize::MAX, |cursor| rule.search_key(cursor))
@@ -103,6 +111,8 @@ impl Rule {
             "BEFORE" => SearchKey::Before(date(cursor)?),
             "BODY" => SearchKey::Body(self.text(cursor)?),
             "CC" => self.header(cursor, "Cc")?,
+            // RFC 8474 §6
+            "EMAILID" => SearchKey::EmailId(objectid(cursor)?),
             "FROM" => self.header(cursor, "From")?,
             "HEADER" => {
                 let field = self.text(cursor)?;
@@ -115,6 +125,8 @@ impl Rule {
                 cursor.sp()?;
                 Ok(SearchKey::Not(Box::new(rule.search_key(cursor)?)))
             })?,
+            // RFC 5032 §3
+            "OLDER" => SearchKey::Older(interval(cursor)?),
             "ON" => SearchKey::On(date(cursor)?),
             "OR" => self.nested(cursor, |rule, cursor| {
                 cursor.sp()?;
@@ -122,6 +134,10 @@ impl Rule {
                 cursor.sp()?;
                 Ok(SearchKey::Or(left, Box::new(rule.search_key(cursor)?)))
             })?,
+            // RFC 8514 §4.3
+            "SAVEDBEFORE" => SearchKey::SavedBefore(date(cursor)?),
+            "SAVEDON" => SearchKey::SavedOn(date(cursor)?),
+            "SAVEDSINCE" => SearchKey::SavedSince(date(cursor)?),
             "SENTBEFORE" => SearchKey::SentBefore(date(cursor)?),
             "SENTON" => SearchKey::SentOn(date(cursor)?),
             "SENTSINCE" => SearchKey::SentSince(date(cursor)?),
@@ -129,11 +145,13 @@ impl Rule {
             "SMALLER" => SearchKey::Smaller(number(cursor)?),
             "SUBJECT" => self.header(cursor, "Subject")?,
             "TEXT" => SearchKey::Text(self.text(cursor)?),
+            "THREADID" => SearchKey::ThreadId(objectid(cursor)?),
             "TO" => self.header(cursor, "To")?,
             "UID" => {
                 cursor.sp()?;
                 SearchKey::Uid(cursor.sequence_set()?)
             }
+            "YOUNGER" => SearchKey::Younger(interval(cursor)?),
             "UNKEYWORD" => SearchKey::Not(Box::new(keyword(cursor)?)),
             _ => return Ok(None),
         };
@@ -170,6 +188,7 @@ fn plain(name: &str) -> Option<SearchKey> {
         "NEW" => SearchKey::New,
         "OLD" => SearchKey::Old,
         "RECENT" => SearchKey::Recent,
+        "SAVEDATESUPPORTED" => SearchKey::SaveDateSupported,
         "SEEN" => flag(SystemFlag::Seen),
         "UNANSWERED" => not(SystemFlag::Answered),
         "UNDELETED" => not(SystemFlag::Deleted),
@@ -183,6 +202,25 @@ fn plain(name: &str) -> Option<SearchKey> {
 fn date(cursor: &mut Cursor<'_>) -> Parsed<Date> {
     cursor.sp()?;
     cursor.date()
+}
+
+/// RFC 5032 §4: `SP nz-number`, in seconds
+fn interval(cursor: &mut Cursor<'_>) -> Parsed<u32> {
+    cursor.sp()?;
+    cursor.nz_number()
+}
+
+/// RFC 8474 §7: `SP objectid`, 1 to 255 letters, digits, `_` and `-`
+fn objectid(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    cursor.sp()?;
+    let at = cursor.position();
+    let id = cursor.atom("an objectid")?;
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if id.len() > 255 || !id.chars().all(legal) {
+        cursor.rewind(at);
+        return cursor.fail("an objectid");
+    }
+    Ok(id.to_owned())
 }
 
 fn number(cursor: &mut Cursor<'_>) -> Parsed<u64> {

@@ -50,6 +50,10 @@ pub enum Code {
     InUse,
     /// LIMIT
     Limit,
+    /// MAILBOXID (RFC 8474 §4.1)
+    MailboxId(String),
+    /// NOTSAVED: `$` is empty now. RFC 5182 §2.1.
+    NotSaved,
     /// MODIFIED: message numbers, or unique identifiers after UID STORE. RFC 7162
     /// §3.1.3.
     Modified(UidSet),
@@ -106,6 +110,7 @@ impl Code {
             }
             Self::CopyUid(validity, from, to) => write!(out, "COPYUID {validity} {from} {to}"),
             Self::HighestModSeq(modseq) => write!(out, "HIGHESTMODSEQ {modseq}"),
+            Self::MailboxId(id) => write!(out, "MAILBOXID ({id})"),
             Self::Modified(set) => write!(out, "MODIFIED {set}"),
             Self::PermanentFlags(flags, more) => {
                 put(out, "PERMANENTFLAGS ");
@@ -147,7 +152,9 @@ impl Code {
             Self::InUse => "INUSE",
 
             Self::Limit => "LIMIT",
+            Self::MailboxId(_) => "MAILBOXID",
             Self::Modified(_) => "MODIFIED",
+            Self::NotSaved => "NOTSAVED",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::OverQuota => "OVERQUOTA",

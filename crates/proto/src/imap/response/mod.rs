@@ -172,11 +172,20 @@ fn mailbox_text(out: &mut Vec<u8>, name: &str, utf8_names: bool) {
     }
 }
 
+/// What a STATUS item comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusValue {
+    /// A number.
+    Number(u64),
+    /// An objectid, in parentheses. RFC 8474 §4.3.
+    Id(String),
+}
+
 /// Writes `* STATUS name (MESSAGES 231 …)`. RFC 3501 §7.2.4.
 pub fn mailbox_status(
     out: &mut Vec<u8>,
     name: &MailboxName,
-    items: &[(&str, u64)],
+    items: &[(&str, StatusValue)],
     utf8_names: bool,
 ) {
     put(out, "* STATUS ");
@@ -184,7 +193,10 @@ pub fn mailbox_status(
     put(out, " (");
     for (index, (item, value)) in items.iter().enumerate() {
         let space = if index > 0 { " " } else { "" };
-        let _ = write!(out, "{space}{item} {value}");
+        let _ = match value {
+            StatusValue::Number(value) => write!(out, "{space}{item} {value}"),
+            StatusValue::Id(value) => write!(out, "{space}{item} ({value})"),
+        };
     }
     put(out, ")\r\n");
 }
@@ -201,6 +213,15 @@ pub fn search(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
 /// Writes one more number of a `* SEARCH` or `* SORT` that is written in parts.
 pub fn search_number(out: &mut Vec<u8>, number: u32) {
     let _ = write!(out, " {number}");
+}
+
+/// Writes `* ESEARCH (TAG "a") UID`; results follow, then the line's end. RFC 4731
+/// §4, esearch-response.
+pub fn esearch_head(out: &mut Vec<u8>, tag: &str, uid: bool) {
+    put(out, "* ESEARCH (TAG ");
+    // RFC 4466 §2.6.2: a string, and no atom.
+    string(out, tag.as_bytes());
+    put(out, if uid { ") UID" } else { ")" });
 }
 
 /// Writes the end of a `* SEARCH` whose criteria had MODSEQ. RFC 7162 §3.1.6.

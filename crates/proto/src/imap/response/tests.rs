@@ -116,11 +116,15 @@ fn mailboxes() {
             mailbox_status(
                 out,
                 &name("b"),
-                &[("MESSAGES", 231), ("UIDNEXT", 44292)],
+                &[
+                    ("MESSAGES", StatusValue::Number(231)),
+                    ("UIDNEXT", StatusValue::Number(44292)),
+                    ("MAILBOXID", StatusValue::Id("F2".into())),
+                ],
                 false,
             )
         },
-        "* STATUS b (MESSAGES 231 UIDNEXT 44292)\r\n",
+        "* STATUS b (MESSAGES 231 UIDNEXT 44292 MAILBOXID (F2))\r\n",
     );
 }
 

@@ -103,7 +103,7 @@ fn fetch() {
         found,
         FetchModifiers {
             changed_since: Some(ModSeq(12_345)),
-            vanished: false
+            ..FetchModifiers::default()
         }
     );
     let (found, items) = modifiers("UID FETCH 300:500 MODSEQ (vanished changedsince 1)");
@@ -160,5 +160,46 @@ fn search() {
         "SEARCH MODSEQ \"/flags/x\" 1",
         "SEARCH MODSEQ \"/flags/x\" none 1",
         "SEARCH MODSEQ \"x\" all 1",
+    ]);
+}
+
+#[test]
+fn search_returns() {
+    use crate::imap::{PartialRange, SearchReturn};
+    let returns = |text: &str| match body(text) {
+        CommandBody::Search { returns, .. } => returns,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(returns("SEARCH ALL"), None);
+    assert_eq!(returns("SEARCH RETURN () ALL"), Some(SearchReturn::ALL));
+    let found = returns("UID SEARCH RETURN (min MAX count SAVE) 1 $ UID $").unwrap();
+    assert!(found.min && found.max && found.count && found.save && !found.all);
+    let partial = |first, last, from_end| PartialRange {
+        first,
+        last,
+        from_end,
+    };
+    for (text, range, places) in [
+        ("1:500", partial(1, 500, false), 0..23),
+        ("500:400", partial(500, 400, false), 0..0),
+        ("-1:-3", partial(1, 3, true), 20..23),
+        ("-30:-20", partial(30, 20, true), 0..4),
+        ("23:23", partial(23, 23, false), 22..23),
+    ] {
+        let found = returns(&format!("SEARCH RETURN (PARTIAL {text}) ALL")).unwrap();
+        assert_eq!(found.partial, Some(range));
+        assert_eq!(range.places(23), places, "{text}");
+        assert_eq!(range.to_string(), text);
+    }
+    bad(&[
+        "SEARCH RETURN ALL",
+        "SEARCH RETURN (ALL)",
+        "SEARCH RETURN ( ) ALL",
+        "SEARCH RETURN (PARTIAL) ALL",
+        "SEARCH RETURN (PARTIAL 0:1) ALL",
+        "SEARCH RETURN (PARTIAL 1) ALL",
+        "SEARCH RETURN (PARTIAL *:1) ALL",
+        "SEARCH RETURN (PARTIAL -1:1) ALL",
+        "UID FETCH 1 FLAGS (PARTIAL 1:2 PARTIAL 1:2)",
     ]);
 }
