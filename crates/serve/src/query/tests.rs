@@ -174,10 +174,10 @@ async fn kept_items_need_no_blob() {
         answer,
         format!(
             "* 1 FETCH (UID 10 FLAGS () INTERNALDATE \" 1-Jan-1970 23:59:00 +0000\" \
-             RFC822.SIZE {} MODSEQ (1001) EMAILID (M101) THREADID NIL SAVEDATE {date})\r\n\
+             RFC822.SIZE {} MODSEQ (1001) EMAILID (M000000000000000065) THREADID NIL SAVEDATE {date})\r\n\
              * 2 FETCH (UID 20 FLAGS (\\Seen $Junk \\Recent) \
              INTERNALDATE \" 2-Jan-1970 23:59:00 +0000\" RFC822.SIZE {} MODSEQ (1002) \
-             EMAILID (M102) THREADID NIL SAVEDATE {date})\r\n",
+             EMAILID (M000000000000000066) THREADID NIL SAVEDATE {date})\r\n",
             PLAIN.len() + PREFIX.len(),
             MULTI.len() + PREFIX.len(),
         )
@@ -364,7 +364,7 @@ async fn searches_find_what_they_should() {
         (SearchKey::Younger(86_400), "30"),
         (SearchKey::Older(86_400), "10,20"),
         (SearchKey::ModSeq(ModSeq(1_002)), "20,30"),
-        (SearchKey::EmailId("M102".to_owned()), "20"),
+        (SearchKey::EmailId("M000000000000000066".to_owned()), "20"),
         (header("Subject", "GRÜN"), "20"),
         (header("subject", ""), "10,20,30"),
         (header("X-Odd", "Z"), "10"),
