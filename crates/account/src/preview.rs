@@ -1,5 +1,6 @@
 //! What a hold would let go, and when; what it cannot reach; who is waited for.
 
+use crate::decide::collected_by_reading;
 use crate::device::Device;
 use crate::due::Dues;
 use crate::outcome::Refusal;
@@ -152,13 +153,11 @@ pub fn preview(state: &State, hold: &HoldSettings, now: Timestamp) -> Result<Pre
 /// Emails whose clocks stop under `hold`: what was only read, where that counts no
 /// longer.
 fn stopped_by(state: &State, hold: &HoldSettings) -> EmailSet {
-    let mut read = EmailSet::new();
-    if hold.collect != state.hold().collect {
-        for device in state.devices() {
-            read.extend(&device.only_read());
-        }
+    if hold.collect == state.hold().collect {
+        EmailSet::new()
+    } else {
+        collected_by_reading(state)
     }
-    read
 }
 
 /// Counts a message that no clock runs for with the devices that are waited for;

@@ -96,6 +96,22 @@ pub(super) fn rows_without(state: &State, gone: DeviceId) -> Result<Vec<Row<'_>>
         .collect())
 }
 
+/// What is collected for a RETR alone: where that counts no longer, its clock stops.
+pub(crate) fn collected_by_reading(state: &State) -> EmailSet {
+    let (mut read, mut deleted) = (EmailSet::new(), EmailSet::new());
+    for device in state.devices().filter(|device| device.collects()) {
+        read.extend(&device.only_read());
+        deleted.extend(&device.collected);
+    }
+    // What a device has deleted was collected so, unless one that is waited for has
+    // only read it.
+    read.subtract(&deleted);
+    for device in state.devices().filter(|device| device.counts()) {
+        read.extend(&device.only_read());
+    }
+    read
+}
+
 /// A device was heard of. It counts again if it was forgotten; that is filed once
 /// an hour at the most.
 pub(super) fn poll(state: &State, id: DeviceId, now: Timestamp) -> Result<Decision, Refusal> {

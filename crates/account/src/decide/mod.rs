@@ -13,7 +13,7 @@ mod store;
 mod sweep;
 mod undo;
 
-pub(crate) use collect::is_collected;
+pub(crate) use collect::{collected_by_reading, is_collected};
 pub use collected::{COLLECTED, without_collected};
 pub(crate) use sweep::{forget_due, purge_due, warn_due};
 

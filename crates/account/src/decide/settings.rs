@@ -1,6 +1,6 @@
 //! The account itself, its limits, its hold, its devices.
 
-use super::{Draft, collected, mailboxes, sweep};
+use super::{Draft, collect, collected, mailboxes, sweep};
 use crate::changes::Change;
 use crate::device::{Device, DeviceId, DeviceProtocols};
 use crate::outcome::{Decision, Outcome, Refusal};
@@ -137,10 +137,7 @@ pub(super) fn set_hold(
 /// What was read counts from the switch to `retr` on, and as long as that is set:
 /// the clocks stop of what some device has not deleted.
 fn forget_read(draft: &mut Draft, after: &mut State) {
-    let mut read = EmailSet::new();
-    for device in after.devices() {
-        read.extend(&device.only_read());
-    }
+    let read = collect::collected_by_reading(after);
     if after.devices().all(|device| device.read.is_empty()) {
         return;
     }

@@ -4,6 +4,7 @@ mod commands;
 mod holds;
 mod mailboxes;
 mod model;
+mod months;
 mod mutation;
 mod replay;
 mod sizes;

@@ -1,9 +1,8 @@
 //! `restante device …`
 
-use super::with_client;
+use super::ask;
 use crate::cli::{DeviceCommand, DeviceProtocol};
-use crate::console::{Bar, columns, confirm, show};
-use crate::control::client::Client;
+use crate::console::{columns, confirm, show};
 use crate::control::message::{DeviceShown, Devices, NewDevice, Request};
 use crate::error::{Failure, Outcome};
 use crate::place::Place;
@@ -57,12 +56,6 @@ pub fn run(command: DeviceCommand, place: &Place, json: bool) -> Outcome {
             })
         }
     }
-}
-
-fn ask<T: serde::de::DeserializeOwned>(place: &Place, request: Request) -> Outcome<T> {
-    with_client(place, async |mut client: Client| {
-        client.ask(request, &Bar::hidden()).await
-    })
 }
 
 #[derive(Serialize)]
