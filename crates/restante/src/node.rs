@@ -14,11 +14,12 @@ use serve::accounts::NameRules;
 use serve::auth::{self, Auth, CertificateName, Cost, Scram};
 use serve::imap::Imap;
 use serve::lmtp::{Lmtp, Nul, OverQuota};
+use serve::notice::Templates;
 use serve::pop3::{Languages, Policy, Pop3, Settings};
 use serve::{Accounts, Directory, Env, Limits, Node, Tls};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::{DiskStore, Options, Store};
 use tokio::sync::watch;
@@ -58,6 +59,10 @@ impl Opened {
     pub async fn open(place: &Place) -> Result<Self, OpenError> {
         own(place)?;
         let node = Node::new(Env::system(), limits(&place.config)?);
+        if let Some(directory) = &place.config.texts {
+            // Nobody has set them before.
+            let _ = node.templates.set(templates(directory)?);
+        }
         let languages = languages::load(&place.config)?;
         let store = open_store(place, options(&place.config)).await?;
         let failure = store.failure();
@@ -254,6 +259,18 @@ fn settings(place: &Place) -> Outcome<auth::Settings> {
     })
 }
 
+/// An operator's own texts.
+fn templates(directory: &Path) -> Outcome<Templates> {
+    let mut templates = Templates::default();
+    for entry in std::fs::read_dir(directory).when(directory.display())? {
+        let path = entry.when(directory.display())?.path();
+        let text = std::fs::read_to_string(&path).when(path.display())?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        templates.add(&name, text).when(path.display())?;
+    }
+    Ok(templates)
+}
+
 fn limits(config: &Config) -> Outcome<Limits> {
     let set = &config.limits;
     Ok(Limits {
@@ -270,6 +287,7 @@ fn limits(config: &Config) -> Outcome<Limits> {
         write_stall: set.stall_timeout.0,
         octets_wait: set.memory_timeout.0,
         append_stall: set.append_timeout.0,
+        quota_warnings: config.quota_warnings.0.clone(),
         shutdown: set.shutdown.0,
         login_failures_max: usize::try_from(config.auth.failures)?,
         login_delay_max: config.auth.delay_max.0,

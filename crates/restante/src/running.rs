@@ -172,6 +172,9 @@ fn needs_restart<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str
         ("tls.client-ca", clients(old) != clients(new)),
         ("auth", old.auth != new.auth),
         ("limits", old.limits != new.limits),
+        ("quota-warnings", old.quota_warnings != new.quota_warnings),
+        ("over-quota", old.over_quota != new.over_quota),
+        ("texts", old.texts != new.texts),
         ("log.format", old.log.format != new.log.format),
     ]
     .into_iter()

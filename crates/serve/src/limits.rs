@@ -92,6 +92,8 @@ pub struct Limits {
     pub password_kept: Duration,
     /// How many right passwords are remembered.
     pub passwords_kept_max: usize,
+    /// An owner is told once an account is so full, in percent; ascending.
+    pub quota_warnings: Vec<u8>,
     /// Running commands have so long to end when the server stops.
     pub shutdown: Duration,
     /// Between two looks at what is due.
@@ -144,6 +146,7 @@ impl Default for Limits {
             password_wait: Duration::from_secs(5),
             password_kept: MINUTE * 5,
             passwords_kept_max: 100_000,
+            quota_warnings: vec![80, 95],
             shutdown: Duration::from_secs(10),
             sweep_interval: MINUTE,
             sweep_accounts_max: 1_000,

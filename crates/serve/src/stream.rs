@@ -19,6 +19,7 @@ pub use peer::{Network, Peer, Trusted};
 use crate::accounts::{Clock, Sweeps};
 use crate::env::Env;
 use crate::limits::{Limits, Octets, OctetsHeld};
+use crate::notice::{QuotaWatch, Templates};
 use bytes::BytesMut;
 use deflate::Deflate;
 use proto::sasl::Binding;
@@ -29,7 +30,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use terms::Timestamp;
@@ -56,6 +57,10 @@ pub struct Node {
     pub clock: Clock,
     /// What the hold has done.
     pub sweeps: Sweeps,
+    /// Accounts that may have little room left.
+    pub quota: QuotaWatch,
+    /// An operator's own texts, where there are some.
+    pub templates: OnceLock<Templates>,
     stop: watch::Sender<Option<Filled>>,
 }
 
@@ -67,6 +72,8 @@ impl Node {
             appends: Octets::new(limits.octets_in_flight_max / 2),
             clock: Clock::new(env.now(), env.elapsed()),
             sweeps: Sweeps::default(),
+            quota: QuotaWatch::default(),
+            templates: OnceLock::new(),
             env,
             limits,
             stop: watch::Sender::new(None),

@@ -15,8 +15,8 @@ pub use auth::{Auth, ClientName, Scram};
 pub use check::ConfigError;
 pub use example::example;
 pub use value::{
-    Address, Language, LogFormat, LogLevel, Mode, Nul, Octets, OverQuota, Protocol, Proxies, Span,
-    Until,
+    Address, Language, LogFormat, LogLevel, Mode, Nul, Octets, OverQuota, Percents, Protocol,
+    Proxies, Span, Until,
 };
 
 use crate::cli::hold::{CollectBy, SeenWhen};
@@ -54,6 +54,16 @@ table! {
         /// What LMTP says where an account is over quota: `temporary` (452, whoever
         /// sends it tries again) or `permanent` (552, the sender is told at once).
         Default over_quota "over-quota": OverQuota = OverQuota::Temporary, r#""temporary""#;
+
+        /// How full an account is, in percent, when its owner is sent a mail about it:
+        /// once on the way up, again only after there was room. `[]` for never.
+        Default quota_warnings "quota-warnings": Percents = Percents(vec![80, 95]), "[80, 95]";
+
+        /// A directory with texts of your own for such mails: `quota.fr.txt`, with a
+        /// line `Subject: …`, a blank line, and {account}, {percent}, {octets},
+        /// {octets-limit}, {messages}, {messages-limit} and {mailboxes} to be filled.
+        /// English and German come with the program. Read when the server starts.
+        Example texts "texts": Option<PathBuf> = None, r#""/etc/restante/texts""#;
 
         /// The user, by name, that the server becomes once its sockets are open,
         /// where it was started as root.

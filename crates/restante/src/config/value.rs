@@ -335,6 +335,24 @@ impl<'de> Deserialize<'de> for Proxies {
     }
 }
 
+/// Thresholds in percent, ascending, at most eight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Percents(pub Vec<u8>);
+
+impl<'de> Deserialize<'de> for Percents {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let percents = Vec::<u8>::deserialize(from)?;
+        let ascending = percents.is_sorted_by(|one, next| one < next);
+        if ascending && percents.len() <= 8 && percents.iter().all(|it| (1..=100).contains(it)) {
+            Ok(Self(percents))
+        } else {
+            Err(D::Error::custom(
+                "thresholds are up to eight numbers from 1 to 100, ascending: [80, 95]",
+            ))
+        }
+    }
+}
+
 /// What a delivery over quota is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -213,6 +213,14 @@ impl Account {
     /// # Errors
     /// See [`ExecuteError`]; `Refused` is never [`Refusal::Needed`].
     pub async fn execute(&self, command: Command) -> Result<Outcome, ExecuteError<Refusal>> {
+        let outcome = self.execute_all(command).await?;
+        let node = &self.handle.0.shared.node;
+        let shown = self.handle.snapshot();
+        node.quota.note(&shown, &node.limits.quota_warnings);
+        Ok(outcome)
+    }
+
+    async fn execute_all(&self, command: Command) -> Result<Outcome, ExecuteError<Refusal>> {
         // Only these can leave a rest.
         let mut again = match &command {
             Command::Store { .. }

@@ -16,6 +16,7 @@ const USES_MAX: usize = 10_000;
 pub(super) fn start(directory: &Directory) {
     let directory = directory.clone();
     let env = directory.accounts().node().env.clone();
+    env.spawn(crate::notice::watch_quota(directory.clone()));
     env.spawn(async move { run(directory).await });
 }
 

@@ -36,4 +36,4 @@ pub use settings::{Counters, Scram, Settings};
 #[cfg(test)]
 mod hold_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,7 +16,7 @@ const CHEAP: Cost = Cost {
     iterations: 16,
 };
 
-pub(super) async fn opened(store: &MemoryStore, seed: u64) -> Directory {
+pub(crate) async fn opened(store: &MemoryStore, seed: u64) -> Directory {
     let env = Env::simulated(seed, Timestamp::from_seconds(1_700_000_000));
     let node = Node::new(env, Limits::default());
     let accounts = Accounts::new(Arc::clone(&node), Arc::new(store.clone()));
@@ -29,7 +29,7 @@ pub(super) async fn opened(store: &MemoryStore, seed: u64) -> Directory {
         .unwrap()
 }
 
-pub(super) async fn add(directory: &Directory, name: &str, password: &str) -> crate::Account {
+pub(crate) async fn add(directory: &Directory, name: &str, password: &str) -> crate::Account {
     let password = Password::new(password.as_bytes()).unwrap();
     let verifiers = directory.auth().make(&password).await.unwrap();
     let name = AccountName::new(name, directory.rules()).unwrap();

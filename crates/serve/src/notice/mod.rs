@@ -4,7 +4,13 @@
 //! It is put into INBOX as a delivery would be, but is not held against the quota:
 //! what tells of a full account must fit into it.
 
+mod quota;
+mod template;
 mod text;
+
+pub(crate) use quota::run as watch_quota;
+pub use quota::{QUOTA_TOLD_SETTING, QuotaWatch};
+pub use template::Templates;
 
 use crate::accounts::{Account, ExecuteError};
 use crate::auth::{Directory, LANGUAGE_SETTING};
