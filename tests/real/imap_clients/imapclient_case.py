@@ -49,7 +49,7 @@ if b"THREAD=REFERENCES" in capabilities:
 if b"CONDSTORE" in capabilities:
     status = client.folder_status("INBOX", ["HIGHESTMODSEQ"])[b"HIGHESTMODSEQ"]
     client.set_flags(client.search("ALL")[:1], [b"\\Seen"])
-    changed = client.fetch("1:*", ["FLAGS"], [f"CHANGEDSINCE {status}"])
+    changed = client.fetch(client.search("ALL"), ["FLAGS"], [f"CHANGEDSINCE {status}"])
     assert len(changed) == 1, changed
 if b"QUOTA" in capabilities:
     roots, quotas = client.get_quota_root("INBOX")
