@@ -59,6 +59,7 @@ pub(crate) struct World {
     tls: Tls,
     client_tls: rustls::ClientConfig,
     plaintext_login: bool,
+    from: Option<std::net::IpAddr>,
     nul: Nul,
     over_quota: OverQuota,
     xclient: Trusted,
@@ -92,6 +93,7 @@ impl World {
             tls,
             client_tls,
             plaintext_login: true,
+            from: None,
             nul: Nul::Replace,
             over_quota: OverQuota::default(),
             xclient: Trusted::default(),
@@ -247,6 +249,19 @@ impl World {
                 self.pop3.login_delay = Duration::from_secs(seconds);
                 Ok(())
             }
+            // From where the next connections come.
+            ("from", [address]) => {
+                self.from = match *address {
+                    "here" => None,
+                    address => Some(address.parse().map_err(|_| "no address")?),
+                };
+                Ok(())
+            }
+            ("login-failures", [free, max]) => {
+                self.limits.login_failures_free = free.parse().map_err(|_| "no number")?;
+                self.limits.login_failures_max = max.parse().map_err(|_| "no number")?;
+                Ok(())
+            }
             ("message-octets-max", [count]) => {
                 self.limits.message_octets_max = count.parse().map_err(|_| "no number")?;
                 Ok(())
@@ -369,7 +384,10 @@ impl World {
     /// A connection to a listener of this protocol.
     pub(crate) async fn connect(&mut self, protocol: &str, number: u32) -> DuplexStream {
         let node = self.server(number > FIRST_SERVER_MAX).await.node.clone();
-        let (stream, client) = Stream::memory(node, PIPE_OCTETS);
+        let (mut stream, client) = Stream::memory(node, PIPE_OCTETS);
+        if let Some(from) = self.from {
+            stream.speaks_for(std::net::SocketAddr::new(from, 1));
+        }
         match protocol {
             "lmtp" => {
                 let session = serve::lmtp::run(stream, self.lmtp(number).await);
