@@ -27,7 +27,7 @@ fn use_it(state: &State) {
     let _ = next_due(state);
     let _ = state.digest();
     let _ = state.fold(FoldKind::All);
-    let _ = decide(state, &Command::Sweep, NOW);
+    let _ = decide(state, &Command::Sweep(account::SweepRules::default()), NOW);
     if let Ok(mut view) = View::open(state, MailboxId::INBOX, None) {
         let _ = view.advance(state, true, None);
     }

@@ -10,7 +10,12 @@ fuzz_target!(|line: &[u8]| {
     let command = pop3::command(line);
     assert!(pop3::line_octets_max(line) >= 255);
     if let Ok(pop3::Command::Auth { initial, .. }) = command {
-        let (mut exchange, step) = Exchange::begin(Mechanism::Plain, initial.as_deref(), Channel::default(), "n".into());
+        let (mut exchange, step) = Exchange::begin(
+            Mechanism::Plain,
+            initial.as_deref(),
+            Channel::default(),
+            "n".into(),
+        );
         if matches!(step, Step::Challenge(_)) {
             exchange.line(line);
         }
