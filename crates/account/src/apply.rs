@@ -258,6 +258,10 @@ impl Root {
             }
             Change::RunWaits(since) => self.run_waits = *since,
             Change::UniqueIdFormSet(form) => self.unique_id_form.clone_from(form),
+            Change::MetadataSet { mailbox, entries } => {
+                self.metadata_changed = number;
+                self.file_metadata(*mailbox, entries);
+            }
             Change::LogTrimmed { mailbox, floor } => {
                 if let Some(mailbox) = self.mailbox_mut(*mailbox) {
                     mailbox.log_floor = mailbox.log_floor.max(*floor);
@@ -291,6 +295,21 @@ impl Root {
                     device.last_poll = device.last_poll.max(Some(*time));
                 }
             }
+        }
+    }
+
+    fn file_metadata(&mut self, mailbox: Option<MailboxId>, entries: &[(String, Option<Vec<u8>>)]) {
+        let metadata = match mailbox {
+            None => Some(&mut self.metadata),
+            Some(id) => self.mailbox_mut(id).map(|mailbox| &mut mailbox.metadata),
+        };
+        let Some(metadata) = metadata else { return };
+        let metadata = Arc::make_mut(metadata);
+        for (entry, value) in entries {
+            match value {
+                Some(value) => metadata.insert(entry.clone(), value.clone()),
+                None => metadata.remove(entry),
+            };
         }
     }
 

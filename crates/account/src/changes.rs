@@ -209,6 +209,11 @@ pub(crate) enum Change {
         mailbox: MailboxId,
         special_uses: SpecialUses,
     },
+    /// Annotations of a mailbox, or of the account: those without a value go.
+    MetadataSet {
+        mailbox: Option<MailboxId>,
+        entries: Vec<(String, Option<Vec<u8>>)>,
+    },
     Collected {
         device: DeviceId,
         how: Collect,

@@ -253,6 +253,13 @@ pub enum Command {
         /// What for.
         special_uses: SpecialUses,
     },
+    /// Sets and removes annotations, all or none. RFC 5464 §4.3.
+    SetMetadata {
+        /// Of which mailbox; `None`: of the account itself.
+        mailbox: Option<MailboxId>,
+        /// Entries in lower case; without a value they go.
+        entries: Vec<(String, Option<Vec<u8>>)>,
+    },
     /// What a POP3 session has collected, at its QUIT. RFC 1939 §6.
     Collect {
         /// By which device.

@@ -58,6 +58,9 @@ pub(crate) struct Root {
     pub expunged_oldest: Option<Timestamp>,
     /// Entry and value. RFC 5464.
     pub metadata: Arc<BTreeMap<String, Vec<u8>>>,
+    /// No annotation has changed after this change. Not on disk: after loading it
+    /// is the head.
+    pub metadata_changed: ModSeq,
     /// Since when a run of the hold waits because it is large.
     pub run_waits: Option<Timestamp>,
     /// The form of new unique-ids; `None`: our own.
@@ -307,6 +310,7 @@ impl Root {
             expunged_changed: ModSeq::ZERO,
             expunged_oldest: None,
             metadata: Arc::default(),
+            metadata_changed: ModSeq::ZERO,
             run_waits: None,
             unique_id_form: None,
         }

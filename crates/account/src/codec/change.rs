@@ -185,6 +185,15 @@ fn put_change(w: &mut Writer, change: &Change) -> u8 {
             w.text(form.as_ref().map_or("", UniqueIdForm::as_str));
             20
         }
+        Change::MetadataSet { mailbox, entries } => {
+            put_option(w, *mailbox, |w, id| w.varint(id.0.into()));
+            w.varint(entries.len() as u64);
+            for (entry, value) in entries {
+                w.text(entry);
+                put_option(w, value.as_ref(), |w, value| w.bytes(value));
+            }
+            24
+        }
         Change::Epoch {
             mailboxes,
             next_email,
@@ -382,6 +391,17 @@ fn take_change(r: &mut Reader<'_>, kind: u8) -> Result<Change> {
         },
         14 => Change::RunWaits(take_option(r, take_time)?),
         20 => Change::UniqueIdFormSet(take_unique_id_form(r)?),
+        24 => Change::MetadataSet {
+            mailbox: take_option(r, take_mailbox)?,
+            entries: {
+                let count = r.count(2)?;
+                let entries = (0..count).map(|_| {
+                    let entry = r.text()?.to_owned();
+                    Ok((entry, take_option(r, |r| Ok(r.bytes()?.to_vec()))?))
+                });
+                entries.collect::<Result<_>>()?
+            },
+        },
         _ => take_row_change(r, kind)?,
     })
 }

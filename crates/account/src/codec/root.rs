@@ -173,6 +173,7 @@ pub(crate) fn take_root(r: &mut Reader<'_>) -> Result<Root> {
     root.expunged_changed = take_number(r)?;
     root.expunged_oldest = take_option(r, take_time)?;
     root.metadata = Arc::new(take_metadata(r)?);
+    root.metadata_changed = root.head;
     if has_additions {
         for _ in 0..r.count(2)? {
             let kind = r.u8()?;

@@ -6,7 +6,7 @@
 
 use super::copy::{movement, rows_of};
 use super::expunge::removal;
-use super::{Draft, mailbox, next_uid_validity};
+use super::{Draft, mailbox, metadata, next_uid_validity};
 use crate::SpecialUses;
 use crate::changes::Change;
 use crate::command::WHOLE_ROWS_MAX;
@@ -136,6 +136,9 @@ fn rename_inbox(state: &State, to: &MailboxName, now: Timestamp) -> Result<Decis
     let mut draft = Draft::new(state);
     let mut after = state.clone();
     draft.push_on(&mut after, change);
+    if let Some(change) = metadata::copied_from_inbox(&after, target) {
+        draft.push_on(&mut after, change);
+    }
     if mailbox(state, MailboxId::INBOX)?.counts.messages > 0 {
         let all = UidSet::range(Uid::MIN, Uid::MAX);
         let rows = rows_of(state, MailboxId::INBOX, (&all, false))?;

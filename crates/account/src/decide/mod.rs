@@ -6,6 +6,7 @@ mod collected;
 mod copy;
 mod expunge;
 mod mailboxes;
+mod metadata;
 mod repair;
 mod replace;
 mod settings;
@@ -95,6 +96,9 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             mailbox,
             special_uses,
         } => mailboxes::set_special_uses(state, *mailbox, *special_uses),
+        Command::SetMetadata { mailbox, entries } => {
+            metadata::set_metadata(state, *mailbox, entries)
+        }
         Command::Collect {
             device,
             how,

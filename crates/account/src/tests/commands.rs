@@ -239,6 +239,16 @@ impl Dice {
                 let form = forms[usize::from(b % 3)].map(UniqueIdForm::new);
                 Command::SetUniqueIdForm(form.transpose().unwrap())
             }
+            62 => Command::SetMetadata {
+                mailbox: (b % 3 != 0).then(|| mailbox(house, b)),
+                entries: (0..1 + c % 3)
+                    .map(|n| {
+                        let value = (d >> n) % 2 == 0;
+                        let entry = format!("/private/{}", (c + n) % 5);
+                        (entry, value.then(|| vec![b'v'; usize::from(d % 300)]))
+                    })
+                    .collect(),
+            },
             _ => Command::TrimExpungeLog {
                 mailbox: mailbox(house, a),
                 floor: ModSeq(house.state.head().0.saturating_sub(u64::from(b % 8))),

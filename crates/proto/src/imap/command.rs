@@ -1,5 +1,6 @@
 //! What a client can ask for.
 
+use super::metadata::{GetMetadata, SetMetadata};
 use std::fmt;
 use terms::{
     FetchItem, MailboxName, MailboxNameError, ModSeq, SearchKey, SequenceSet, SortCriterion,
@@ -102,6 +103,8 @@ pub enum CommandBody {
         /// Which of those that `set` means.
         modifiers: FetchModifiers,
     },
+    /// GETMETADATA. RFC 5464 §4.2.
+    GetMetadata(GetMetadata),
     /// ID; `None` for NIL. RFC 2971 §3.1.
     Id(Option<Vec<(String, Option<String>)>>),
     /// IDLE. RFC 2177 §3.
@@ -176,6 +179,8 @@ pub enum CommandBody {
         /// Of which messages.
         program: SearchProgram,
     },
+    /// SETMETADATA. RFC 5464 §4.3.
+    SetMetadata(SetMetadata),
     /// STARTTLS
     StartTls,
     /// STATUS
@@ -234,6 +239,7 @@ impl CommandBody {
             Self::Expunge => "EXPUNGE",
             Self::Fetch { uid: false, .. } => "FETCH",
             Self::Fetch { uid: true, .. } => "UID FETCH",
+            Self::GetMetadata(_) => "GETMETADATA",
             Self::Id(_) => "ID",
             Self::Idle => "IDLE",
             Self::List { .. } => "LIST",
@@ -253,6 +259,7 @@ impl CommandBody {
             Self::Select { .. } => "EXAMINE",
             Self::Sort { uid: false, .. } => "SORT",
             Self::Sort { uid: true, .. } => "UID SORT",
+            Self::SetMetadata(_) => "SETMETADATA",
             Self::StartTls => "STARTTLS",
             Self::Status { .. } => "STATUS",
             Self::Store { uid: false, .. } => "STORE",

@@ -47,3 +47,7 @@ pub(super) const HEADER_NAMES_MAX: usize = 1_000;
 pub(super) const FETCH_ITEMS_MAX: usize = 1_000;
 /// Most criteria in one SORT.
 pub(super) const SORT_CRITERIA_MAX: usize = 100;
+/// Most entries in one GETMETADATA or SETMETADATA.
+pub(super) const METADATA_ENTRIES_MAX: usize = 1_000;
+/// Octets of the name of an entry at the most.
+pub(super) const METADATA_ENTRY_OCTETS_MAX: usize = 512;

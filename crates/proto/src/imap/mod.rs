@@ -12,6 +12,7 @@ mod append;
 mod command;
 mod date;
 mod limits;
+mod metadata;
 mod parse;
 mod reader;
 pub mod response;
@@ -25,6 +26,7 @@ pub use command::{
 };
 pub use date::{parse_date_time, write_date_time};
 pub use limits::Limits;
+pub use metadata::{Entry, GetMetadata, MetadataDepth, MetadataOptions, SetMetadata};
 pub use reader::{CommandReader, Event};
 pub use url::{MessageUrl, UrlServer};
 pub use utf7::{decode_utf7, encode_utf7};

@@ -20,6 +20,7 @@ const ALWAYS: &[&str] = &[
     "CATENATE",
     "URL-PARTIAL",
     "REPLACE",
+    "METADATA",
     "CONDSTORE",
     "QRESYNC",
     "SORT",

@@ -12,6 +12,8 @@ pub(super) struct Enabled {
     pub(super) condstore: bool,
     /// VANISHED instead of EXPUNGE. RFC 7162 §3.2.3.
     pub(super) qresync: bool,
+    /// METADATA comes unasked. RFC 5464 §4.4.
+    metadata: bool,
 }
 
 impl Enabled {
@@ -23,6 +25,7 @@ impl Enabled {
                 self.condstore = true;
                 self.qresync = true;
             }
+            "METADATA" => self.metadata = true,
             _ => return false,
         }
         true
@@ -44,6 +47,9 @@ pub(super) fn enable(session: &mut Session, names: &[String]) -> Reply {
     emit(&mut session.stream, |out| response::enabled(out, &known));
     if user.enabled.condstore && !before.condstore {
         user.tell_highest_modseq(&mut session.stream);
+    }
+    if user.enabled.metadata {
+        user.enable_metadata();
     }
     Reply::ok("enabled")
 }

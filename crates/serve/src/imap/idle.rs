@@ -45,11 +45,7 @@ pub(super) async fn idle(session: &mut Session, tag: Tag) -> Step {
         let seen = user.account.snapshot().head();
         // Boxed: telling takes more room than waiting, and is soon over.
         Box::pin(user.tell(&mut session.stream, Tell::All)).await?;
-        let filled = if user
-            .selected
-            .as_ref()
-            .is_some_and(|selected| !selected.gone)
-        {
+        let filled = if user.awaits_news() {
             let newer = pin!(user.account.newer_than(seen));
             // Both are cancel safe.
             match select(pin!(session.stream.fill(KEEP_ALIVE)), newer).await {

@@ -23,6 +23,7 @@ mod list;
 mod login;
 mod mailboxes;
 mod matches;
+mod metadata;
 mod pattern;
 mod reply;
 mod resync;

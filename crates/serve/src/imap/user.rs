@@ -1,6 +1,7 @@
 //! What a session is allowed after login.
 
 use super::enabled::Enabled;
+use super::metadata::Annotations;
 use super::reply::{Reply, Tell};
 use super::search::Asked;
 use super::selected::Selected;
@@ -25,6 +26,8 @@ pub(super) struct User {
     pub(super) may_delete: bool,
     /// What it has switched on.
     pub(super) enabled: Enabled,
+    /// With METADATA switched on: what it has been told of annotations.
+    pub(super) annotations: Option<Box<Annotations>>,
 }
 
 /// What a command of this state comes to.
@@ -38,6 +41,7 @@ impl User {
             selected: None,
             may_delete: true,
             enabled: Enabled::default(),
+            annotations: None,
         }
     }
 
@@ -56,6 +60,8 @@ impl User {
             return Ok(reply);
         }
         match body {
+            Body::GetMetadata(asked) => self.get_metadata(stream, asked).await,
+            Body::SetMetadata(asked) => self.set_metadata(asked).await,
             Body::Noop | Body::Check => self.noop(matches!(body, Body::Check)).await,
             Body::Namespace => {
                 emit(stream, response::namespace);
@@ -163,14 +169,18 @@ impl User {
         if tell == Tell::Nothing {
             return Ok(());
         }
-        match &mut self.selected {
-            Some(selected) => {
-                selected
-                    .tell(stream, &self.account, tell, self.enabled)
-                    .await
-            }
-            None => Ok(()),
+        if let Some(selected) = &mut self.selected {
+            selected
+                .tell(stream, &self.account, tell, self.enabled)
+                .await?;
         }
+        self.tell_metadata(stream).await
+    }
+
+    /// Whether something may come that the session is told unasked.
+    pub(super) fn awaits_news(&self) -> bool {
+        let selected = self.selected.as_ref();
+        self.annotations.is_some() || selected.is_some_and(|selected| !selected.gone)
     }
 
     /// Switches CONDSTORE on. RFC 7162 §3.1: a first enabling command "with a

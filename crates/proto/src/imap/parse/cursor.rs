@@ -245,15 +245,21 @@ impl<'a> Cursor<'a> {
 
     /// RFC 3501 §9, literal: `"{" number ["+"] "}" CRLF *CHAR8`. CHAR8 has no NUL.
     pub(in crate::imap) fn literal(&mut self) -> Parsed<&'a [u8]> {
+        let octets = self.literal8()?;
+        if let Some(at) = octets.iter().position(|&octet| octet == 0) {
+            self.at -= octets.len() - at;
+            return self.fail("no NUL in the literal");
+        }
+        Ok(octets)
+    }
+
+    /// RFC 9051 §9, literal8; with RFC 7888 §8: `"~{" number ["+"] "}" CRLF *OCTET`.
+    pub(in crate::imap) fn literal8(&mut self) -> Parsed<&'a [u8]> {
         let head = self.literal_head()?;
         let octets = usize::try_from(head.octets)
             .ok()
             .and_then(|octets| self.rest().get(..octets))
             .ok_or(Fail::Incomplete)?;
-        if let Some(at) = octets.iter().position(|&octet| octet == 0) {
-            self.at += at;
-            return self.fail("no NUL in the literal");
-        }
         self.at += octets.len();
         Ok(octets)
     }

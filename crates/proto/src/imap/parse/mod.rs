@@ -3,6 +3,7 @@
 mod append;
 mod cursor;
 mod fetch;
+mod metadata;
 mod returns;
 mod search;
 mod select;
@@ -65,6 +66,7 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "EXAMINE" => select::select(cursor, true),
         "EXPUNGE" => Ok(Body::Expunge),
         "FETCH" => fetch::fetch(cursor, false),
+        "GETMETADATA" => metadata::get_metadata(cursor).map(Body::GetMetadata),
         "ID" => id(cursor),
         "IDLE" => Ok(Body::Idle),
         "LIST" => list(cursor, false),
@@ -78,6 +80,7 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "SEARCH" => search::search(cursor, false),
         "SELECT" => select::select(cursor, false),
         "SORT" => sort::sort(cursor, false),
+        "SETMETADATA" => metadata::set_metadata(cursor).map(Body::SetMetadata),
         "STARTTLS" => Ok(Body::StartTls),
         "STATUS" => status(cursor),
         "STORE" => store::store(cursor, false),

@@ -54,6 +54,15 @@ pub enum Code {
     MailboxId(String),
     /// NOTSAVED: `$` is empty now. RFC 5182 §2.1.
     NotSaved,
+    /// METADATA LONGENTRIES: so many octets has the longest value that was left out.
+    /// RFC 5464 §4.2.1.
+    MetadataLongEntries(u64),
+    /// METADATA MAXSIZE: a value may have so many octets. RFC 5464 §4.3.
+    MetadataMaxSize(usize),
+    /// METADATA NOPRIVATE (RFC 5464 §4.3)
+    MetadataNoPrivate,
+    /// METADATA TOOMANY (RFC 5464 §4.3)
+    MetadataTooMany,
     /// MODIFIED: message numbers, or unique identifiers after UID STORE. RFC 7162
     /// §3.1.3.
     Modified(UidSet),
@@ -111,6 +120,8 @@ impl Code {
             Self::CopyUid(validity, from, to) => write!(out, "COPYUID {validity} {from} {to}"),
             Self::HighestModSeq(modseq) => write!(out, "HIGHESTMODSEQ {modseq}"),
             Self::MailboxId(id) => write!(out, "MAILBOXID ({id})"),
+            Self::MetadataLongEntries(octets) => write!(out, "METADATA LONGENTRIES {octets}"),
+            Self::MetadataMaxSize(octets) => write!(out, "METADATA MAXSIZE {octets}"),
             Self::Modified(set) => write!(out, "MODIFIED {set}"),
             Self::PermanentFlags(flags, more) => {
                 put(out, "PERMANENTFLAGS ");
@@ -153,6 +164,10 @@ impl Code {
 
             Self::Limit => "LIMIT",
             Self::MailboxId(_) => "MAILBOXID",
+            Self::MetadataLongEntries(_) => "METADATA LONGENTRIES",
+            Self::MetadataMaxSize(_) => "METADATA MAXSIZE",
+            Self::MetadataNoPrivate => "METADATA NOPRIVATE",
+            Self::MetadataTooMany => "METADATA TOOMANY",
             Self::Modified(_) => "MODIFIED",
             Self::NotSaved => "NOTSAVED",
             Self::NonExistent => "NONEXISTENT",

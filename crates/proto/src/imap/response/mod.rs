@@ -2,9 +2,11 @@
 
 mod code;
 mod fetch;
+mod metadata;
 
 pub use code::Code;
 pub use fetch::fetch_item_name;
+pub use metadata::{metadata, metadata_changed};
 
 use super::utf7::encode_utf7;
 use std::io::Write as _;
