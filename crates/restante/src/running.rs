@@ -5,7 +5,7 @@ use crate::config::{ClientName, Config};
 use crate::control;
 use crate::error::{Failure, Outcome, While as _};
 use crate::listen::Bound;
-use crate::node::Opened;
+use crate::node::{OpenError, Opened};
 use crate::place::Place;
 use crate::tls::Certificates;
 use sd_notify::NotifyState;
@@ -42,7 +42,7 @@ impl Prepared {
         // Before anything is served: a signal that came sooner than its handler would
         // end the process where it stands.
         let mut signals = Signals::new()?;
-        let opened = Arc::new(Opened::open(&self.place).await?);
+        let opened = Arc::new(open(&self.place).await?);
         let config = &self.place.config;
         let per_address = usize::try_from(config.limits.connections_per_address)?;
         let sessions = Sessions::new(Arc::clone(opened.node()), per_address);
@@ -193,3 +193,23 @@ async fn stop(opened: &Opened, sessions: &Sessions, patience: Duration) {
         warn!(sessions = sessions.count(), "these did not end in time");
     }
 }
+
+/// Opens the data. A command that works on it directly is done soon: it is waited
+/// for, as commands wait for a server that begins.
+async fn open(place: &Place) -> Result<Opened, OpenError> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match Opened::open(place).await {
+            Err(OpenError::InUse(_)) if waited < OPEN_MAX => {
+                tokio::time::sleep(OPEN_PAUSE).await;
+                waited += OPEN_PAUSE;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// How long a command that has the data is waited for.
+const OPEN_MAX: Duration = Duration::from_secs(5);
+/// How often it is tried.
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
