@@ -14,11 +14,11 @@ use crate::subject::{BaseSubject, base_subject};
 use crate::text::TransferEncoding;
 use crate::walk::{Node, Shape, walk};
 use crate::words::CHARSET_OCTETS_MAX;
-use crate::{cut, header};
+use crate::{cut, header, search_text};
 use terms::{InternalDate, Malformed, Reader, Writer};
 
 /// Rows of another version are made anew.
-pub const DERIVED_VERSION: u8 = 2;
+pub const DERIVED_VERSION: u8 = 3;
 
 /// Longest row.
 pub const DERIVED_OCTETS_MAX: usize = 256 * 1024;
@@ -74,6 +74,25 @@ const IS_REPLY: u8 = 4;
 const HAS_ENVELOPE: u8 = 8;
 const HAS_STRUCTURE: u8 = 16;
 const HAS_FIELDS: u8 = 32;
+const HAS_SEARCH: u8 = 64;
+const SEARCH_TOO_LONG: u8 = 128;
+
+/// The texts that SEARCH looks through. They are added when somebody searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchText<'a> {
+    /// Nobody has searched yet: see [`derive_searchable`].
+    Missing,
+    /// They are too long to be kept.
+    TooLong,
+    /// In the form of [`crate::unicode_casemap`], with NULs between what does not
+    /// belong together.
+    Kept {
+        /// The message's header.
+        header: &'a [u8],
+        /// What BODY means: texts, and the headers of parts.
+        body: &'a [u8],
+    },
+}
 
 /// What is known of a message without its blob; a view of the row's octets.
 ///
@@ -108,8 +127,8 @@ pub struct Derived<'a> {
     /// Message-IDs that this one refers to, oldest first, with their brackets and
     /// nothing between them. RFC 5256 §3, step 1.
     pub references: &'a [u8],
-    /// Normalised text for searching. Empty: not kept yet.
-    pub search_text: &'a [u8],
+    /// What SEARCH looks through.
+    pub search_text: SearchText<'a>,
     fields: Option<&'a [u8]>,
     parts: &'a [u8],
 }
@@ -159,7 +178,16 @@ impl<'a> Derived<'a> {
             preview: reader.text()?,
             message_id: reader.bytes()?,
             references: reader.bytes()?,
-            search_text: reader.bytes()?,
+            search_text: {
+                let (header, body) = (reader.bytes()?, reader.bytes()?);
+                if flags & HAS_SEARCH != 0 {
+                    SearchText::Kept { header, body }
+                } else if flags & SEARCH_TOO_LONG != 0 {
+                    SearchText::TooLong
+                } else {
+                    SearchText::Missing
+                }
+            },
         };
         reader.finish()?;
         Ok(row)
@@ -282,7 +310,18 @@ fn write_parts(nodes: &[Node<'_>], charsets: bool) -> Vec<u8> {
 
 /// Makes the derived row of a message's octets, at most [`DERIVED_OCTETS_MAX`].
 pub fn derive(message: &[u8]) -> Vec<u8> {
+    derive_row(message, false)
+}
+
+/// The same with the texts that SEARCH looks through: not made at delivery, because
+/// most mail is never searched for and what is kept would double.
+pub fn derive_searchable(message: &[u8]) -> Vec<u8> {
+    derive_row(message, true)
+}
+
+fn derive_row(message: &[u8], searchable: bool) -> Vec<u8> {
     let nodes = walk(message);
+    let search = searchable.then(|| search_text::SearchText::of(message, &nodes));
     let header_length = nodes.first().map_or(0, |root| root.body);
     let header = cut(message, 0, header_length);
     let facts = Facts::read(header);
@@ -293,7 +332,8 @@ pub fn derive(message: &[u8]) -> Vec<u8> {
         write_parts(&nodes, false)
     };
     // What may be kept, most wanted first, while there is room.
-    let mut room = DERIVED_OCTETS_MAX.saturating_sub(parts.len() + REST_OCTETS_MAX);
+    let kept = parts.len() + REST_OCTETS_MAX + search_text::SEARCH_TEXT_OCTETS_MAX;
+    let mut room = DERIVED_OCTETS_MAX.saturating_sub(kept);
     let mut keep = |octets: Vec<u8>| {
         let fits = octets.len() <= room.min(ITEM_OCTETS_MAX);
         room -= if fits { octets.len() } else { 0 };
@@ -315,6 +355,8 @@ pub fn derive(message: &[u8]) -> Vec<u8> {
         (HAS_ENVELOPE, envelope.is_some()),
         (HAS_STRUCTURE, structure.is_some()),
         (HAS_FIELDS, fields.is_some()),
+        (HAS_SEARCH, matches!(search, Some(Some(_)))),
+        (SEARCH_TOO_LONG, matches!(search, Some(None))),
     ] {
         flags |= if set { flag } else { 0 };
     }
@@ -337,7 +379,9 @@ pub fn derive(message: &[u8]) -> Vec<u8> {
     writer.text(&preview(message, &nodes));
     writer.bytes(&facts.message_id);
     writer.bytes(&facts.references);
-    writer.bytes(b"");
+    let search = search.flatten().unwrap_or_default();
+    writer.bytes(search.header.as_bytes());
+    writer.bytes(search.body.as_bytes());
     writer.into_octets()
 }
 

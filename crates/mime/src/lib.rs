@@ -27,6 +27,7 @@ mod envelope;
 mod header;
 mod parameter;
 mod preview;
+mod search_text;
 mod section;
 mod string;
 mod subject;
@@ -39,7 +40,10 @@ pub use binary::{Unstorable, encode_binary};
 pub use bodystructure::render_bodystructure;
 pub use casemap::unicode_casemap;
 pub use date::parse_date;
-pub use derived::{CACHED_FIELDS, DERIVED_OCTETS_MAX, DERIVED_VERSION, Derived, derive};
+pub use derived::{
+    CACHED_FIELDS, DERIVED_OCTETS_MAX, DERIVED_VERSION, Derived, SearchText, derive,
+    derive_searchable,
+};
 pub use downgrade::downgrade;
 pub use envelope::render_envelope;
 pub use header::{Field, Fields, header_length, pick_fields, unfold};

@@ -54,11 +54,29 @@ async fn make(
     store: &dyn Store,
     row: &Row<'_>,
 ) -> Result<Result<Bytes, BlobError>, StreamError> {
+    make_by(node, store, row, mime::derive).await
+}
+
+/// Makes the derived row anew, with the texts that SEARCH looks through.
+pub(super) async fn remade(
+    node: &Node,
+    store: &dyn Store,
+    row: &Row<'_>,
+) -> Result<Result<Bytes, BlobError>, StreamError> {
+    make_by(node, store, row, mime::derive_searchable).await
+}
+
+async fn make_by(
+    node: &Node,
+    store: &dyn Store,
+    row: &Row<'_>,
+    derive: fn(&[u8]) -> Vec<u8>,
+) -> Result<Result<Bytes, BlobError>, StreamError> {
     let message = match whole_blob(node, store, row).await? {
         Ok(message) => message,
         Err(error) => return Ok(Err(error)),
     };
-    let derived = compute(node, &message, mime::derive).await;
+    let derived = compute(node, &message, derive).await;
     Ok(match derived {
         Some(derived) => {
             let derived = Bytes::from(derived);

@@ -8,12 +8,15 @@ use mime::unicode_casemap;
 #[derive(Clone, Debug)]
 pub(super) struct Needle {
     folded: String,
+    finder: memmem::Finder<'static>,
 }
 
 impl Needle {
     pub(super) fn new(text: &str) -> Self {
+        let folded = unicode_casemap(text);
         Self {
-            folded: unicode_casemap(text),
+            finder: memmem::Finder::new(folded.as_bytes()).into_owned(),
+            folded,
         }
     }
 
@@ -22,35 +25,39 @@ impl Needle {
         self.folded.is_empty()
     }
 
+    /// Whether a text that has been folded has it.
+    pub(super) fn is_in_folded(&self, folded: &[u8]) -> bool {
+        self.finder.find(folded).is_some()
+    }
+
     /// Whether `text` has it, case and composition aside.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        let needle = self.folded.as_bytes();
         if text.is_ascii() {
-            // Beyond ASCII nothing folds to ASCII alone.
-            return self.folded.is_ascii() && is_in_ascii(needle, text.as_bytes());
+            // What is plain folds to what is plain.
+            return self.folded.is_ascii() && self.is_in_ascii(text.as_bytes());
         }
-        memmem::find(unicode_casemap(text).as_bytes(), needle).is_some()
+        self.is_in_folded(unicode_casemap(text).as_bytes())
     }
-}
 
-/// Looks in pieces that stay in the cache.
-fn is_in_ascii(needle: &[u8], text: &[u8]) -> bool {
-    const PIECE_OCTETS: usize = 16 << 10;
-    let finder = memmem::Finder::new(needle);
-    let mut folded = Vec::with_capacity(text.len().min(PIECE_OCTETS + needle.len()));
-    let mut start = 0;
-    loop {
-        let end = text.len().min(start + PIECE_OCTETS + needle.len());
-        let piece = text.get(start..end).unwrap_or_default();
-        folded.clear();
-        folded.extend(piece.iter().map(u8::to_ascii_uppercase));
-        if finder.find(&folded).is_some() {
-            return true;
+    /// Looks in pieces that stay in the cache.
+    fn is_in_ascii(&self, text: &[u8]) -> bool {
+        const PIECE_OCTETS: usize = 16 << 10;
+        let overlap = self.folded.len();
+        let mut folded = Vec::with_capacity(text.len().min(PIECE_OCTETS + overlap));
+        let mut start = 0;
+        loop {
+            let end = text.len().min(start + PIECE_OCTETS + overlap);
+            let piece = text.get(start..end).unwrap_or_default();
+            folded.clear();
+            folded.extend(piece.iter().map(u8::to_ascii_uppercase));
+            if self.is_in_folded(&folded) {
+                return true;
+            }
+            if end == text.len() {
+                return false;
+            }
+            start += PIECE_OCTETS;
         }
-        if end == text.len() {
-            return false;
-        }
-        start += PIECE_OCTETS;
     }
 }
 

@@ -7,19 +7,23 @@ mod fold;
 mod plan;
 mod text;
 
-use super::derive::derived_rows;
+use super::derive::{derived_rows, remade};
+use super::octets::blob_size;
 use super::{BATCH_MESSAGES, Message, Messages};
 use crate::stream::{Node, StreamError};
 use futures::future::BoxFuture;
-use mime::Derived;
+use mime::{Derived, SearchText};
 use plan::{Plan, Resolve};
 use store::{BlobError, Store};
 use terms::{InternalDate, SearchKey, Timestamp, Uid, UidSet};
-use text::{Looked, kept_field_has};
+use text::{Looked, header_has, kept_field_has};
 use tracing::warn;
 
 /// Messages that are asked by their rows before another task may run.
 const ROWS_MAX: usize = 4_096;
+
+/// The texts of longer messages are not kept.
+const SEARCHABLE_OCTETS_MAX: u64 = 256 << 10;
 
 /// One SEARCH in a mailbox.
 pub struct Search<'a> {
@@ -125,6 +129,34 @@ impl Search<'_> {
         if let Some(matches) = by_derived(plan, message, &derived) {
             return Ok(Ok(matches));
         }
+        if plan.looks_through_texts()
+            && derived.search_text == SearchText::Missing
+            && blob_size(&message.row) <= SEARCHABLE_OCTETS_MAX
+        {
+            return self.searchable(plan, message).await;
+        }
+        let looked = Looked::new(self.node, self.store, &message.row, &derived);
+        by_blob(plan, message, &looked).await
+    }
+}
+
+impl Search<'_> {
+    /// A message whose texts nobody has looked through yet: they are kept.
+    async fn searchable(
+        &self,
+        plan: &Plan,
+        message: &Message<'_>,
+    ) -> Result<Result<bool, BlobError>, StreamError> {
+        let octets = match remade(self.node, self.store, &message.row).await? {
+            Ok(octets) => octets,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Ok(derived) = Derived::decode(&octets) else {
+            return Ok(Err(BlobError::Damaged(message.row.blob)));
+        };
+        if let Some(matches) = by_derived(plan, message, &derived) {
+            return Ok(Ok(matches));
+        }
         let looked = Looked::new(self.node, self.store, &message.row, &derived);
         by_blob(plan, message, &looked).await
     }
@@ -192,6 +224,18 @@ fn leaf_by_derived(plan: &Plan, message: &Message<'_>, derived: &Derived<'_>) ->
             Some(derived.sent.is_some_and(|sent| compare.holds(sent.date())))
         }
         Plan::Header(names, needle) => kept_field_has(&message.row, derived, names, needle),
+        Plan::Body(needle) => match derived.search_text {
+            SearchText::Kept { body, .. } => Some(needle.is_in_folded(body)),
+            SearchText::Missing | SearchText::TooLong => None,
+        },
+        Plan::Text(needle) => match derived.search_text {
+            SearchText::Kept { header, body } => Some(
+                needle.is_in_folded(header)
+                    || needle.is_in_folded(body)
+                    || header_has(message.row.prefix, needle),
+            ),
+            SearchText::Missing | SearchText::TooLong => None,
+        },
         plan => leaf_by_row(plan, message),
     }
 }

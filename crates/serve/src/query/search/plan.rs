@@ -123,6 +123,11 @@ impl Resolve<'_> {
 }
 
 impl Plan {
+    /// Whether texts of messages may be looked through.
+    pub(super) fn looks_through_texts(&self) -> bool {
+        self.cost() == 3
+    }
+
     /// What has to be read to answer it: 0 the row, 1 the derived row, 2 the header
     /// perhaps, 3 the blob.
     fn cost(&self) -> u8 {

@@ -51,7 +51,7 @@ fn any_value_has(fields: &[u8], needle: &Needle) -> bool {
 }
 
 /// Whether a header has the text in any of its fields, names included.
-fn header_has(header: &[u8], needle: &Needle) -> bool {
+pub(super) fn header_has(header: &[u8], needle: &Needle) -> bool {
     Fields::new(header).any(|field| {
         let name = String::from_utf8_lossy(field.name);
         let value = decode_words(field.value);
