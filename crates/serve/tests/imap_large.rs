@@ -63,6 +63,10 @@ impl Client {
 
 /// A world where INBOX has many messages, all with one body.
 async fn crowded() -> World {
+    crowded_with(MESSAGES).await
+}
+
+async fn crowded_with(count: usize) -> World {
     let mut world = World::new();
     world.account("alice", "secret", &[]).await.expect("made");
     let account = world.find("alice").await.expect("there");
@@ -72,17 +76,21 @@ async fn crowded() -> World {
     sink.write(body).await.expect("written");
     sink.finish(mime::derive(body).into()).await.expect("whole");
     let message = NewMessage::new(blob, u32::try_from(body.len()).expect("short"));
-    let mut messages = vec![message; MESSAGES];
-    for message in messages.iter_mut().skip(1) {
-        message.shared = true;
+    let mut appended = 0;
+    while appended < count {
+        let mut messages = vec![message.clone(); (count - appended).min(MESSAGES)];
+        for message in messages.iter_mut().skip(usize::from(appended == 0)) {
+            message.shared = true;
+        }
+        appended += messages.len();
+        let command = Command::Append {
+            mailbox: MailboxRef::Name(MailboxName::inbox()),
+            create: false,
+            messages,
+            source: Source::Import,
+        };
+        account.execute(command).await.expect("appended");
     }
-    let command = Command::Append {
-        mailbox: MailboxRef::Name(MailboxName::inbox()),
-        create: false,
-        messages,
-        source: Source::Import,
-    };
-    account.execute(command).await.expect("appended");
     world
 }
 
@@ -129,6 +137,87 @@ async fn a_hundred_thousand_messages_stream() {
         "* 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {6}"
     );
     assert_eq!(lines.len(), 2 * 2 + 2);
+}
+
+/// Another session is served while one has much to do, and what that takes is
+/// given back.
+#[tokio::test(start_paused = true)]
+async fn sorting_many_keeps_nobody_waiting() {
+    let mut world = crowded().await;
+    let free = world.octets().await.free();
+    for command in [
+        "SORT (REVERSE SUBJECT ARRIVAL) UTF-8 ALL",
+        "THREAD REFERENCES UTF-8 ALL",
+        "SEARCH TEXT MANY",
+    ] {
+        let mut busy = Client::login(&mut world).await;
+        busy.ask("EXAMINE INBOX").await;
+        let mut other = Client::login(&mut world).await;
+        other.ask("EXAMINE INBOX").await;
+        let ended = std::cell::Cell::new(false);
+        let many = async {
+            let lines = busy.ask(command).await;
+            ended.set(true);
+            lines
+        };
+        let few = async {
+            for _ in 0..20 {
+                other.ask("UID FETCH 7 (FLAGS ENVELOPE)").await;
+            }
+            assert!(!ended.get(), "{command} was over before");
+        };
+        let (lines, ()) = futures::future::join(many, few).await;
+        assert_eq!(lines.len(), 1, "{command}");
+        let numbers = lines[0].split([' ', ')', '(']);
+        let numbers = numbers.filter(|word| word.parse::<u32>().is_ok());
+        assert_eq!(numbers.count(), MESSAGES, "{command}");
+    }
+    assert_eq!(world.octets().await.free(), free);
+}
+
+/// RFC 3501 §7.4.2: rows of a million messages, through a pipe of 64 KB.
+#[tokio::test(start_paused = true)]
+async fn a_million_messages_stream() {
+    const COUNT: usize = 1_000_000;
+    let mut world = crowded_with(COUNT).await;
+    let free = world.octets().await.free();
+    let mut client = Client::login(&mut world).await;
+    client.ask("EXAMINE INBOX").await;
+    client.say("FETCH 1:* FLAGS").await;
+    let mut rows = 0;
+    while client.line().await.starts_with("* ") {
+        rows += 1;
+        // Nothing of the answer is held but what is on its way.
+        if rows % 100_000 == 0 {
+            assert!(world.octets().await.free() + (1 << 20) > free);
+        }
+    }
+    assert_eq!(rows, COUNT);
+    assert_eq!(
+        client.ask("SEARCH 999999:*").await,
+        ["* SEARCH 999999 1000000"]
+    );
+    let lines = client.ask("SORT (REVERSE ARRIVAL) UTF-8 999999:*").await;
+    assert_eq!(lines, ["* SORT 999999 1000000"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_mailboxes_are_listed() {
+    let mut world = World::new();
+    world.account("alice", "secret", &[]).await.expect("made");
+    let account = world.find("alice").await.expect("there");
+    for index in 0..10_000 {
+        let command = Command::CreateMailbox {
+            name: MailboxName::new(&format!("many/{index}")).expect("a name"),
+            special_uses: account::SpecialUses::NONE,
+        };
+        account.execute(command).await.expect("made");
+    }
+    let mut client = Client::login(&mut world).await;
+    let lines = client.ask("LIST \"\" *").await;
+    assert_eq!(lines.len(), 10_000 + 7);
+    assert_eq!(client.ask("LIST \"\" many/%9").await.len(), 1_000);
+    assert_eq!(client.ask("LIST \"\" %").await.len(), 7);
 }
 
 #[tokio::test(start_paused = true)]

@@ -174,6 +174,8 @@ pub enum CommandBody {
     Sort {
         /// Whether the answer has unique identifiers.
         uid: bool,
+        /// What is told of it; `None`: a plain SORT. RFC 5267 §3.
+        returns: Option<SearchReturn>,
         /// By what; not empty.
         criteria: Vec<SortCriterion>,
         /// Of which messages.

@@ -25,6 +25,7 @@ const ALWAYS: &[&str] = &[
     "QRESYNC",
     "SORT",
     "SORT=DISPLAY",
+    "ESORT",
     "THREAD=ORDEREDSUBJECT",
     "THREAD=REFERENCES",
     "THREAD=REFS",

@@ -124,9 +124,13 @@ impl User {
             }
             Body::Sort {
                 uid,
+                returns,
                 criteria,
                 program,
-            } => self.sort(stream, imap, uid, &criteria, program).await,
+            } => {
+                let asked = Asked { tag, uid, returns };
+                self.sort(stream, imap, &asked, &criteria, program).await
+            }
             Body::Thread {
                 uid,
                 algorithm,

@@ -1,18 +1,22 @@
 //! SORT's and THREAD's arguments.
 
 use super::cursor::{Cursor, Parsed};
+use super::returns::search_return_opts;
 use super::search;
 use crate::imap::command::{CommandBody, SearchProgram};
 use crate::imap::limits::SORT_CRITERIA_MAX;
 use terms::{SortCriterion, SortKey, ThreadAlgorithm};
 
-/// RFC 5256 §5, sort: `SP sort-criteria SP search-criteria`
+/// RFC 5256 §5, sort: `SP sort-criteria SP search-criteria`, after
+/// search-return-opts (RFC 5267 §4.1)
 pub(super) fn sort(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> {
     cursor.sp()?;
+    let returns = search_return_opts(cursor)?;
     let criteria = cursor.list_1(SORT_CRITERIA_MAX, sort_criterion)?;
     let program = search_criteria(cursor)?;
     Ok(CommandBody::Sort {
         uid,
+        returns,
         criteria,
         program,
     })
