@@ -144,6 +144,17 @@ impl Model {
         Some((mail.clock? + span).max(self.floor()))
     }
 
+    /// Whether its owner is told before a program is forgotten: it was used, or
+    /// something waits for it.
+    fn is_missed(&self, id: u32) -> bool {
+        let others_have = self.programs.iter().any(|(other, p)| {
+            let took =
+                |mail: &Mail| mail.deleted_by.contains(other) || mail.read_by.contains(other);
+            (*other == id || p.takes()) && self.mails.values().any(took)
+        });
+        self.programs[&id].used || others_have
+    }
+
     fn is_over(&self, mail: &Mail) -> bool {
         self.due(mail).is_some_and(|due| due <= self.now)
     }
@@ -329,8 +340,19 @@ impl Months {
         self.nothing_is_overdue();
     }
 
-    /// What is over has gone when the account says that nothing is due.
+    /// What is over has gone, and whose owner is to be told was told, when the account
+    /// says that nothing is due.
     fn nothing_is_overdue(&self) {
+        let silence = i64::from(self.model.hold.forget_device_seconds) * 1_000;
+        let notice = (7 * DAY).min(silence / 2);
+        for (id, program) in &self.model.programs {
+            let told = program.told.is_some_and(|told| program.heard <= told);
+            let silent = program.heard + silence - notice <= self.model.now;
+            let waited = program.takes() && !program.forgotten;
+            if waited && silent && !told && self.model.is_missed(*id) {
+                self.fail(&format!("the owner of device {id} should have been told"));
+            }
+        }
         for (id, mail) in &self.model.mails {
             if mail.place == Place::Inbox && self.model.is_over(mail) {
                 self.fail(&format!("message {id} should have gone"));
@@ -347,13 +369,7 @@ impl Months {
         let ids: Vec<u32> = model.programs.keys().copied().collect();
         for id in ids {
             let program = model.programs[&id];
-            let others_have = model.programs.iter().any(|(other, p)| {
-                let took =
-                    |mail: &Mail| mail.deleted_by.contains(other) || mail.read_by.contains(other);
-                *other != id && p.takes() && model.mails.values().any(took)
-            });
-            let own = |mail: &Mail| mail.deleted_by.contains(&id) || mail.read_by.contains(&id);
-            let missed = program.used || others_have || model.mails.values().any(own);
+            let missed = model.is_missed(id);
             let told = program
                 .told
                 .filter(|told| program.heard <= *told)
