@@ -252,7 +252,7 @@ mod tests {
             accounts: 1,
             total: ShareShown {
                 messages: 1_204,
-                octets: 2_255_000_000,
+                octets: 2_300_000_000,
             },
             first: Some(1_700_000_000),
             ..HoldPreviewed::default()

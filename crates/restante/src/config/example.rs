@@ -100,6 +100,7 @@ mod tests {
             Config::KEYS,
             Listen::KEYS,
             Limits::KEYS,
+            HoldDefaults::KEYS,
             Pop3::KEYS,
             Tls::KEYS,
         ]
