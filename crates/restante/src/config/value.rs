@@ -430,7 +430,8 @@ mod tests {
         let span = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
         assert_eq!(span("10m"), Ok(600));
         assert_eq!(span("7d"), Ok(604_800));
-        for wrong in ["", "10", "m", "1y", "-3s"] {
+        assert_eq!(span("1y"), Ok(31_536_000));
+        for wrong in ["", "10", "m", "1w", "-3s"] {
             assert!(span(wrong).unwrap_err().contains("10m"), "{wrong}");
         }
     }
