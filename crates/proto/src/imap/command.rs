@@ -4,7 +4,7 @@ use super::metadata::{GetMetadata, SetMetadata};
 use std::fmt;
 use terms::{
     FetchItem, MailboxName, MailboxNameError, ModSeq, SearchKey, SequenceSet, SortCriterion,
-    StatusItem, StoreOp, ThreadAlgorithm, UidSet, UidValidity,
+    SpecialUse, StatusItem, StoreOp, ThreadAlgorithm, UidSet, UidValidity,
 };
 
 /// What a client puts before a command and finds again before its answer.
@@ -85,7 +85,13 @@ pub enum CommandBody {
         mailbox: Mailbox,
     },
     /// CREATE
-    Create(Mailbox),
+    Create {
+        /// Which.
+        mailbox: Mailbox,
+        /// USE: what for; `None` among them for what we have not heard of. RFC 6154
+        /// §3.
+        uses: Vec<Option<SpecialUse>>,
+    },
     /// DELETE
     Delete(Mailbox),
     /// ENABLE, the names in capitals. RFC 5161 §3.1.
@@ -115,6 +121,8 @@ pub enum CommandBody {
         reference: String,
         /// The patterns; none if no name can match what was asked.
         patterns: Vec<String>,
+        /// Which, and what of them: `None` for a LIST as RFC 3501 has it.
+        options: Option<ListOptions>,
     },
     /// LOGIN
     Login {
@@ -235,7 +243,7 @@ impl CommandBody {
             Self::Compress(_) => "COMPRESS",
             Self::Copy { uid: false, .. } => "COPY",
             Self::Copy { uid: true, .. } => "UID COPY",
-            Self::Create(_) => "CREATE",
+            Self::Create { .. } => "CREATE",
             Self::Delete(_) => "DELETE",
             Self::Enable(_) => "ENABLE",
             Self::Expunge => "EXPUNGE",
@@ -281,6 +289,23 @@ impl fmt::Debug for CommandBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// What an extended LIST asks for. RFC 5258 §3.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListOptions {
+    /// Only names that are subscribed.
+    pub subscribed: bool,
+    /// Names above such as are selected, too.
+    pub recursive_match: bool,
+    /// Only mailboxes with a special use. RFC 6154 §2.
+    pub special_use: bool,
+    /// RETURN (SUBSCRIBED)
+    pub return_subscribed: bool,
+    /// RETURN (SPECIAL-USE)
+    pub return_special_use: bool,
+    /// RETURN (STATUS (…)). RFC 5819 §2.
+    pub return_status: Vec<StatusItem>,
 }
 
 /// RFC 4466 §2.4: fetch-modifiers.

@@ -21,7 +21,7 @@ mod utf7;
 
 pub use append::{AppendHead, AppendLiteral, AppendPart, AppendStep, Replaces};
 pub use command::{
-    Command, CommandBody, FetchModifiers, IllegalName, Mailbox, PartialRange, QResync,
+    Command, CommandBody, FetchModifiers, IllegalName, ListOptions, Mailbox, PartialRange, QResync,
     SearchProgram, SearchReturn, SelectParameters, SyntaxError, Tag,
 };
 pub use date::{parse_date_time, write_date_time};

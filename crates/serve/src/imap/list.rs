@@ -6,44 +6,73 @@ use super::session::emit;
 use super::user::{Done, User};
 use crate::stream::{Stream, StreamError};
 use account::State;
-use proto::imap::response;
-use std::collections::BTreeMap;
-use terms::MailboxName;
+use proto::imap::{ListOptions, response};
+use std::collections::{BTreeMap, BTreeSet};
+use terms::{MailboxName, StatusItem};
 
 /// Names looked at before others get their turn.
 const NAMES_MAX: usize = 256;
 
 impl User {
-    /// RFC 3501 §6.3.8, with \HasChildren and \HasNoChildren (RFC 3348 §3).
+    /// RFC 3501 §6.3.8 and RFC 5258 §3, with \HasChildren and \HasNoChildren (RFC
+    /// 3348 §3) and special uses (RFC 6154 §2) always.
     pub(super) async fn list(
         &mut self,
         stream: &mut Stream,
         reference: &str,
         patterns: &[String],
+        options: Option<ListOptions>,
     ) -> Done {
-        if asks_for_root(patterns) {
+        if options.is_none() && asks_for_root(patterns) {
             emit(stream, |out| response::list_root(out, "LIST", ""));
             return Ok(Reply::ok("that is all"));
+        }
+        let extended = options.is_some();
+        let options = options.unwrap_or_default();
+        if options.return_status.contains(&StatusItem::HighestModSeq) {
+            self.enable_condstore(stream);
         }
         let state = match self.fresh().await {
             Ok(state) => state,
             Err(reply) => return Ok(reply),
         };
-        let names = with_levels(state.mailboxes().map(|mailbox| &mailbox.name));
-        each_match(stream, reference, patterns, &names, |out, name, level| {
-            let children = if has_children(&state, name, level) {
-                "\\HasChildren"
-            } else {
-                "\\HasNoChildren"
-            };
-            let attributes: &[&str] = if level {
-                &["\\Noselect", children]
-            } else {
-                &[children]
-            };
-            response::list(out, attributes, name, false);
-        })
-        .await?;
+        let names = if options.subscribed {
+            with_levels(state.subscriptions())
+        } else {
+            with_levels(state.mailboxes().map(|mailbox| &mailbox.name))
+        };
+        let listing = Listing {
+            above: above_selected(&state, &options),
+            state: &state,
+            options,
+            extended,
+        };
+        let patterns: Vec<Pattern> = patterns
+            .iter()
+            .map(|pattern| Pattern::new(reference, pattern))
+            .collect();
+        let append_octets_max = stream.node().limits.message_octets_max;
+        let mut out = Vec::new();
+        for (index, name) in names.keys().enumerate() {
+            let matches = |pattern: &Pattern| pattern.matches(name.as_str());
+            if patterns.iter().any(matches)
+                && listing.write(&mut out, name)
+                && let Some(record) = state.mailbox_named(name)
+                && let items @ [_, ..] = listing.options.return_status.as_slice()
+            {
+                // RFC 5819 §2: one that cannot be told is left out.
+                let values = self.status_values(&state, record, items, append_octets_max);
+                if let Ok(values) = values.await {
+                    response::mailbox_status(&mut out, name, &values, false);
+                }
+            }
+            if index % NAMES_MAX == NAMES_MAX - 1 {
+                stream.send(&out).await?;
+                out.clear();
+                tokio::task::yield_now().await;
+            }
+        }
+        stream.send(&out).await?;
         Ok(Reply::ok("that is all"))
     }
 
@@ -77,6 +106,78 @@ impl User {
     }
 }
 
+/// A LIST that is being answered.
+struct Listing<'a> {
+    state: &'a State,
+    options: ListOptions,
+    /// The client knows RFC 5258.
+    extended: bool,
+    /// Names above such as are selected, where the client asks for them.
+    above: BTreeSet<MailboxName>,
+}
+
+impl Listing<'_> {
+    /// Writes what is to be told of a name whose pattern matches; false if nothing.
+    fn write(&self, out: &mut Vec<u8>, name: &MailboxName) -> bool {
+        let above = self.above.contains(name);
+        if !is_selected(self.state, &self.options, name) && !above {
+            return false;
+        }
+        let record = self.state.mailbox_named(name);
+        let mut attributes: Vec<&str> = Vec::new();
+        if record.is_none() {
+            // RFC 5258 §3: \NonExistent implies \Noselect, for who knows it.
+            attributes.push(if self.extended {
+                "\\NonExistent"
+            } else {
+                "\\Noselect"
+            });
+        }
+        let subscribed = self.options.subscribed || self.options.return_subscribed;
+        if subscribed && self.state.is_subscribed(name) {
+            attributes.push("\\Subscribed");
+        }
+        attributes.push(if self.state.has_children(name) {
+            "\\HasChildren"
+        } else {
+            "\\HasNoChildren"
+        });
+        let uses = record.map(|record| record.special_uses);
+        let uses: Vec<_> = uses.into_iter().flat_map(|uses| uses.iter()).collect();
+        attributes.extend(uses.iter().map(|special| special.as_str()));
+        if above {
+            response::list_with_children(out, &attributes, name, false);
+        } else {
+            response::list(out, &attributes, name, false);
+        }
+        true
+    }
+}
+
+/// Whether the selection options hold for a name. RFC 5258 §3.1, RFC 6154 §2.
+fn is_selected(state: &State, options: &ListOptions, name: &MailboxName) -> bool {
+    let record = state.mailbox_named(name);
+    let special = record.is_some_and(|record| !record.special_uses.is_empty());
+    (!options.subscribed || state.is_subscribed(name)) && (!options.special_use || special)
+}
+
+/// Names above such as are selected. RFC 5258 §3.5, CHILDINFO: whether those match
+/// a pattern does not matter.
+fn above_selected(state: &State, options: &ListOptions) -> BTreeSet<MailboxName> {
+    let mut above = BTreeSet::new();
+    if options.recursive_match {
+        let names = state.subscriptions();
+        for name in names.filter(|name| is_selected(state, options, name)) {
+            let mut level = name.parent();
+            while let Some(parent) = level {
+                level = parent.parent();
+                above.insert(parent);
+            }
+        }
+    }
+    above
+}
+
 /// RFC 3501 §6.3.8: an empty pattern asks for the separator and the root.
 fn asks_for_root(patterns: &[String]) -> bool {
     matches!(patterns, [only] if only.is_empty())
@@ -97,11 +198,6 @@ fn with_levels<'a>(names: impl Iterator<Item = &'a MailboxName>) -> BTreeMap<Mai
         all.insert(name.clone(), false);
     }
     all
-}
-
-/// A level has something below it, or it would be none.
-fn has_children(state: &State, name: &MailboxName, level: bool) -> bool {
-    level || state.has_children(name)
 }
 
 /// Writes what matches, a part at a time.

@@ -76,7 +76,7 @@ impl User {
             Body::Close if !self.may_delete => Ok(self.unselect()),
             Body::Close => self.close().await,
             Body::Unselect => Ok(self.unselect()),
-            Body::Create(mailbox) => self.create(mailbox).await,
+            Body::Create { mailbox, uses } => self.create(mailbox, &uses).await,
             Body::Delete(mailbox) => self.delete(mailbox).await,
             Body::Rename { from, to } => self.rename(from, to).await,
             Body::Subscribe(mailbox) => self.subscribe(mailbox, true).await,
@@ -84,7 +84,8 @@ impl User {
             Body::List {
                 reference,
                 patterns,
-            } => self.list(stream, &reference, &patterns).await,
+                options,
+            } => self.list(stream, &reference, &patterns, options).await,
             Body::Lsub {
                 reference,
                 patterns,

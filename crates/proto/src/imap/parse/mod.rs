@@ -1,8 +1,10 @@
 //! The grammar of commands.
 
 mod append;
+mod create;
 mod cursor;
 mod fetch;
+mod list;
 mod metadata;
 mod returns;
 mod search;
@@ -15,9 +17,9 @@ use cursor::Parsed;
 pub(super) use cursor::{Cursor, Fail, is_astring_char};
 pub(super) use fetch::whole_section;
 
-use super::command::{Command, CommandBody, IllegalName, Tag};
+use super::command::{Command, CommandBody, Tag};
 use super::limits::ID_PAIRS_MAX;
-use terms::{MailboxName, StatusItem};
+use terms::StatusItem;
 
 /// What a line, with what stood before it, turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
             Ok(Body::Compress(algorithm))
         }
         "COPY" => copy(cursor, false),
-        "CREATE" => create(cursor),
+        "CREATE" => create::create(cursor),
         "DELETE" => one_mailbox(cursor).map(Body::Delete),
         "ENABLE" => enable(cursor),
         "EXAMINE" => select::select(cursor, true),
@@ -69,10 +71,10 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "GETMETADATA" => metadata::get_metadata(cursor).map(Body::GetMetadata),
         "ID" => id(cursor),
         "IDLE" => Ok(Body::Idle),
-        "LIST" => list(cursor, false),
+        "LIST" => list::list(cursor),
         "LOGIN" => login(cursor),
         "LOGOUT" => Ok(Body::Logout),
-        "LSUB" => list(cursor, true),
+        "LSUB" => list::lsub(cursor),
         "MOVE" => r#move(cursor, false),
         "NAMESPACE" => Ok(Body::Namespace),
         "NOOP" => Ok(Body::Noop),
@@ -157,20 +159,6 @@ fn login(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     Ok(CommandBody::Login { user, password })
 }
 
-/// RFC 3501 §9, create. A separator at the end only says that mailboxes will be
-/// made below (§6.3.3): "the server SHOULD ignore it".
-fn create(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
-    cursor.sp()?;
-    let octets = cursor.astring("a mailbox name")?;
-    let text = cursor.name_text(&octets);
-    Ok(CommandBody::Create(
-        text.ok_or(IllegalName::Encoding).and_then(|text| {
-            let name = text.strip_suffix(MailboxName::SEPARATOR).unwrap_or(&text);
-            MailboxName::new(name).map_err(IllegalName::Name)
-        }),
-    ))
-}
-
 /// RFC 3501 §9, rename
 fn rename(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     let from = one_mailbox(cursor)?;
@@ -178,40 +166,23 @@ fn rename(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     Ok(CommandBody::Rename { from, to })
 }
 
-/// RFC 3501 §9, list and lsub
-fn list(cursor: &mut Cursor<'_>, lsub: bool) -> Parsed<CommandBody> {
-    cursor.sp()?;
-    let reference = cursor.astring("a reference")?;
-    cursor.sp()?;
-    let pattern = cursor.list_mailbox()?;
-    let (reference, patterns) = match (cursor.name_text(&reference), cursor.name_text(&pattern)) {
-        (Some(reference), Some(pattern)) => (reference, vec![pattern]),
-        _ => (String::new(), Vec::new()),
-    };
-    Ok(if lsub {
-        CommandBody::Lsub {
-            reference,
-            patterns,
-        }
-    } else {
-        CommandBody::List {
-            reference,
-            patterns,
-        }
-    })
-}
-
 /// RFC 3501 §9, status
 fn status(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     let mailbox = one_mailbox(cursor)?;
     cursor.sp()?;
+    let items = status_items(cursor)?;
+    Ok(CommandBody::Status { mailbox, items })
+}
+
+/// RFC 3501 §9: `"(" status-att *(SP status-att) ")"`, each once
+fn status_items(cursor: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
     let mut items = Vec::new();
     for item in cursor.list_1(usize::MAX, status_att)? {
         if !items.contains(&item) {
             items.push(item);
         }
     }
-    Ok(CommandBody::Status { mailbox, items })
+    Ok(items)
 }
 
 /// RFC 3501 §9, status-att

@@ -1,10 +1,11 @@
 use super::*;
 use crate::imap::append::{AppendLiteral, AppendStep, Replaces};
-use crate::imap::{Mailbox, SearchProgram, SelectParameters};
+use crate::imap::{IllegalName, Mailbox, SearchProgram, SelectParameters};
 use proptest::prelude::*;
 use terms::{
-    Date, FetchItem, Flag, FlagSet, InternalDate, MailboxNameError, Partial, SearchKey, Section,
-    SectionText, SequenceNumber, SequenceRange, SequenceSet, StoreMode, StoreOp, SystemFlag,
+    Date, FetchItem, Flag, FlagSet, InternalDate, MailboxName, MailboxNameError, Partial,
+    SearchKey, Section, SectionText, SequenceNumber, SequenceRange, SequenceSet, StoreMode,
+    StoreOp, SystemFlag,
 };
 
 fn parse(text: &str) -> Result<Line, String> {
@@ -178,11 +179,17 @@ fn mailbox_names() {
         ),
         (
             "CREATE owatagusiam/",
-            CommandBody::Create(name("owatagusiam")),
+            CommandBody::Create {
+                mailbox: name("owatagusiam"),
+                uses: Vec::new(),
+            },
         ),
         (
             "CREATE a//",
-            CommandBody::Create(Err(IllegalName::Name(MailboxNameError::EmptyLevel))),
+            CommandBody::Create {
+                mailbox: Err(IllegalName::Name(MailboxNameError::EmptyLevel)),
+                uses: Vec::new(),
+            },
         ),
         (
             "DELETE blurdybloop",
@@ -219,6 +226,7 @@ fn list_patterns() {
     let list = |reference: &str, patterns: &[&str]| CommandBody::List {
         reference: reference.into(),
         patterns: patterns.iter().map(|&text| text.into()).collect(),
+        options: None,
     };
     for (text, expected) in [
         ("LIST \"\" *", list("", &["*"])),
@@ -240,7 +248,12 @@ fn list_patterns() {
         "a LIST",
         "a LIST \"\"",
         "a LIST \"\" ",
-        "a LIST \"\" (a)",
+        "a LIST \"\" ()",
+        "a LIST \"\" (a",
+        "a LSUB \"\" (a)",
+        "a LIST () \"\" a RETURN",
+        "a LIST (RECURSIVEMATCH) \"\" a",
+        "a CREATE a (USE)",
         "a LIST * *",
         "a LIST \"\" a b",
     ] {

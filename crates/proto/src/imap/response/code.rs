@@ -86,6 +86,8 @@ pub enum Code {
     TooBig,
     /// TRYCREATE
     TryCreate,
+    /// USEATTR (RFC 6154 §3)
+    UseAttr,
     /// UIDNEXT
     UidNext(Uid),
     /// UIDVALIDITY
@@ -180,6 +182,7 @@ impl Code {
             Self::ServerBug => "SERVERBUG",
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
+            Self::UseAttr => "USEATTR",
             Self::UidNext(_) => "UIDNEXT",
             Self::UidValidity(_) => "UIDVALIDITY",
             Self::Unavailable => "UNAVAILABLE",

@@ -127,6 +127,19 @@ pub fn list(out: &mut Vec<u8>, attributes: &[&str], name: &MailboxName, utf8_nam
     mailbox_list(out, "LIST", attributes, name.as_str(), utf8_names);
 }
 
+/// Writes the same of a name below which others are selected that it is not itself,
+/// or is too: `("CHILDINFO" ("SUBSCRIBED"))`. RFC 5258 §6, childinfo-extended-item.
+pub fn list_with_children(
+    out: &mut Vec<u8>,
+    attributes: &[&str],
+    name: &MailboxName,
+    utf8_names: bool,
+) {
+    list(out, attributes, name, utf8_names);
+    out.truncate(out.len().saturating_sub(2));
+    put(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n");
+}
+
 /// Writes `* LSUB () "/" name`. RFC 3501 §7.2.3.
 pub fn lsub(out: &mut Vec<u8>, attributes: &[&str], name: &MailboxName, utf8_names: bool) {
     mailbox_list(out, "LSUB", attributes, name.as_str(), utf8_names);
