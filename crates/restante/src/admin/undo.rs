@@ -130,10 +130,8 @@ impl Admin {
         let read = account.read(|state| {
             let expunged = state.expunged()?;
             let mut batches = expunged.batches();
-            let mailbox = match &filter.mailbox {
-                None => None,
-                Some(text) => Some(mailbox(state, text, &mut batches)),
-            };
+            let wanted = filter.mailbox.as_ref();
+            let mailbox = wanted.map(|text| mailbox(state, text, &mut batches));
             let emails = (!filter.messages.is_empty()).then(|| emails(state, &filter.messages));
             Ok((mailbox, emails))
         });
@@ -171,10 +169,10 @@ fn unreadable(error: ReadError) -> Failure {
 }
 
 /// The mailbox of this name, or the last that had it when something was expunged.
-fn mailbox<'a>(
+fn mailbox(
     state: &State,
     text: &str,
-    batches: &mut dyn DoubleEndedIterator<Item = &'a Batch>,
+    batches: &mut dyn DoubleEndedIterator<Item = &Batch>,
 ) -> Option<MailboxId> {
     let name = MailboxName::new(text).ok()?;
     if let Some(mailbox) = state.mailbox_named(&name) {
