@@ -214,6 +214,8 @@ impl Admin {
                     .await
                     .map_err(OperatorError::from)
                     .when(name)?;
+                // CAPA before a login tells the smallest EXPIRE of all.
+                serve::pop3::file_expire(&self.directory, account.id(), &hold).await;
             }
             (None, Some(name)) => {
                 let state = self.directory.fresh().await?;

@@ -70,6 +70,13 @@ pub(super) struct Extremes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InUse;
 
+impl Extremes {
+    fn shorten(&mut self, days: Option<u32>) {
+        let (one, other) = (self.expire_days, days);
+        self.expire_days = one.into_iter().chain(other).min();
+    }
+}
+
 /// A drop that nobody else may open until this goes.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -170,7 +177,8 @@ impl Policy {
     }
 
     /// What may be said to somebody who has not logged in.
-    pub(super) fn extremes(&self, directory: &State, now: Duration) -> Extremes {
+    pub(super) fn extremes(&self, all: &Directory, now: Duration) -> Extremes {
+        let directory = &*all.snapshot();
         let mut known = lock(&self.extremes);
         let settled = known.filter(|known| {
             known.head == directory.head()
@@ -180,7 +188,7 @@ impl Policy {
         if let Some(known) = settled {
             return known.extremes;
         }
-        let extremes = self.find(directory);
+        let extremes = self.find(all, directory);
         *known = Some(Known {
             head: directory.head(),
             at: now,
@@ -189,11 +197,14 @@ impl Policy {
         extremes
     }
 
-    fn find(&self, directory: &State) -> Extremes {
+    fn find(&self, all: &Directory, directory: &State) -> Extremes {
         let mut found = Extremes {
-            expire_days: None,
+            expire_days: all.followed_hold(directory, None).expire_days(),
             login_delay: self.settings.login_delay,
         };
+        for (name, _) in directory.domains() {
+            found.shorten(all.followed_hold(directory, Some(name)).expire_days());
+        }
         let delays = directory
             .domains()
             .filter_map(|(_, domain)| seconds(domain.settings.get(LOGIN_DELAY_SETTING)));
@@ -205,9 +216,7 @@ impl Policy {
                 found.login_delay = found.login_delay.max(delay);
             }
             let days = record.settings.get(EXPIRE_SETTING);
-            if let Some(days) = days.and_then(|days| days.parse().ok()) {
-                found.expire_days = Some(found.expire_days.map_or(days, |least| least.min(days)));
-            }
+            found.shorten(days.and_then(|days| days.parse().ok()));
         }
         found
     }

@@ -314,8 +314,7 @@ impl Session {
             }
             State::Authorization(_) => {
                 let now = self.stream.node().env.monotonic();
-                let directory = self.pop3.directory.snapshot();
-                let extremes = self.pop3.policy.extremes(&directory, now);
+                let extremes = self.pop3.policy.extremes(&self.pop3.directory, now);
                 (extremes.expire_days, extremes.login_delay, true)
             }
         };

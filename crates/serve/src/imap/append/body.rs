@@ -205,7 +205,8 @@ impl Body {
         internal_date: Option<InternalDate>,
         internationalised: bool,
     ) -> Result<NewMessage, Reply> {
-        let message = self.store().await.map_err(Trouble::reply)?;
+        let message = self.store(internationalised).await;
+        let message = message.map_err(Trouble::reply)?;
         Ok(NewMessage {
             flags,
             internal_date,
@@ -214,7 +215,7 @@ impl Body {
         })
     }
 
-    async fn store(mut self) -> Result<NewMessage, Trouble> {
+    async fn store(mut self, internationalised: bool) -> Result<NewMessage, Trouble> {
         if let Some(trouble) = self.trouble {
             return Err(trouble);
         }
@@ -228,12 +229,21 @@ impl Body {
             self.write(Self::PIECE_OCTETS).await?;
         }
         let size = u32::try_from(self.octets.len()).map_err(|_| Trouble::TooBig)?;
-        let message = NewMessage {
+        let mut message = NewMessage {
             lacks_final_crlf: !self.octets.ends_with(b"\r\n"),
             ..NewMessage::new(self.blob, size)
         };
         let octets = std::mem::take(&mut self.octets);
-        let derived = compute(&self.node, octets, |octets| mime::derive(&octets)).await?;
+        let (derived, form) = compute(&self.node, octets, move |octets| {
+            // What POP3 gives to clients without UTF8: its size is kept. RFC 6856 §2.1.
+            let form = internationalised
+                .then(|| mime::downgrade(&octets))
+                .flatten();
+            (mime::derive(&octets), form.map(|form| form.len()))
+        })
+        .await?;
+        let form = form.map(u32::try_from).transpose();
+        message.downgraded_size = form.map_err(|_| Trouble::TooBig)?;
         self.sink.finish(Bytes::from(derived)).await?;
         Ok(message)
     }
@@ -245,7 +255,7 @@ const COMPUTE_OCTETS: usize = 64 << 10;
 async fn compute<T: Send + 'static>(
     node: &Node,
     octets: Vec<u8>,
-    work: fn(Vec<u8>) -> T,
+    work: impl FnOnce(Vec<u8>) -> T + Send + 'static,
 ) -> Result<T, Trouble> {
     if octets.len() <= COMPUTE_OCTETS {
         return Ok(work(octets));
