@@ -160,8 +160,6 @@ struct Begun {
     date: Option<InternalDate>,
     /// None until its first octets are announced.
     body: Option<Body>,
-    /// RFC 9755 §4.
-    utf8: bool,
 }
 
 /// What may be said of octets that come.
@@ -194,7 +192,6 @@ impl Appending {
                         flags,
                         date,
                         body: None,
-                        utf8: false,
                     });
                 }
                 AppendStep::Url(url) => {
@@ -216,15 +213,15 @@ impl Appending {
         let Some(literal) = literal else {
             return Ok(());
         };
+        if literal.utf8 {
+            // RFC 9755 §4: for sessions that have enabled it, of which there are none.
+            return Err(Reply::bad("UTF8=ACCEPT is not enabled"));
+        }
         let kind = Kind {
             literal8: literal.literal8,
-            deferred: literal.literal8 || literal.utf8,
+            deferred: literal.literal8,
         };
-        self.expect(session, literal.octets, kind).await?;
-        if let Some(begun) = &mut self.begun {
-            begun.utf8 |= literal.utf8;
-        }
-        Ok(())
+        self.expect(session, literal.octets, kind).await
     }
 
     /// Makes room for octets of the message that is coming.
@@ -273,12 +270,11 @@ impl Appending {
             flags,
             date,
             body: Some(body),
-            utf8,
         }) = self.begun.take()
         else {
             return Ok(());
         };
-        let message = body.finish(flags, date, utf8).await?;
+        let message = body.finish(flags, date).await?;
         self.room.take(u64::from(message.size));
         self.messages.push(message);
         Ok(())
