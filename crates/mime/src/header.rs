@@ -15,9 +15,9 @@ pub struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// Whether this is the field of that name.
+    /// Whether this is the field of that name; a line without a name is none of any.
     pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name.as_bytes())
+        !self.name.is_empty() && self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 }
 
@@ -129,6 +129,7 @@ mod tests {
         assert_eq!(unfold(fields[0].value).as_ref(), b"1 2");
         assert_eq!(fields[1].name, b"");
         assert!(fields[2].is("b"));
+        assert!(!fields[1].is(""));
         assert_eq!(header_length(header), header.len() - 7);
     }
 

@@ -52,6 +52,9 @@ pub struct Limits {
     pub before_login: Duration,
     /// IMAP without a command after login: closed. RFC 9051 §5.4.
     pub imap_idle: Duration,
+    /// A word is said so often in IDLE, so that boxes in between which forget silent
+    /// connections do not, and a peer that has gone is found.
+    pub imap_keep_alive: Duration,
     /// POP3 without a command after login: closed, nothing deleted. RFC 1939 §3.
     pub pop3_idle: Duration,
     /// LMTP without an octet: closed. RFC 5321 §4.5.3.2.7.
@@ -129,6 +132,7 @@ impl Default for Limits {
             wrong_passwords_max: 3,
             before_login: MINUTE * 3,
             imap_idle: MINUTE * 30,
+            imap_keep_alive: MINUTE * 2,
             pop3_idle: MINUTE * 10,
             lmtp_idle: MINUTE * 5,
             handshake: MINUTE,

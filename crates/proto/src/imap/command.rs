@@ -111,6 +111,12 @@ pub enum CommandBody {
     },
     /// GETMETADATA. RFC 5464 §4.2.
     GetMetadata(GetMetadata),
+    /// GETQUOTA: the quota root. RFC 9208 §4.1.2.
+    GetQuota(Vec<u8>),
+    /// GETQUOTAROOT. RFC 9208 §4.1.3.
+    GetQuotaRoot(Mailbox),
+    /// SETQUOTA: read, and refused to everybody. RFC 9208 §4.1.1.
+    SetQuota,
     /// ID; `None` for NIL. RFC 2971 §3.1.
     Id(Option<Vec<(String, Option<String>)>>),
     /// IDLE. RFC 2177 §3.
@@ -250,6 +256,9 @@ impl CommandBody {
             Self::Fetch { uid: false, .. } => "FETCH",
             Self::Fetch { uid: true, .. } => "UID FETCH",
             Self::GetMetadata(_) => "GETMETADATA",
+            Self::GetQuota(_) => "GETQUOTA",
+            Self::GetQuotaRoot(_) => "GETQUOTAROOT",
+            Self::SetQuota => "SETQUOTA",
             Self::Id(_) => "ID",
             Self::Idle => "IDLE",
             Self::List { .. } => "LIST",

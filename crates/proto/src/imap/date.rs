@@ -80,6 +80,12 @@ mod tests {
     }
 
     #[test]
+    fn a_leap_second_stays_on_its_day() {
+        let date = parse_date_time(b"31-Dec-2016 23:59:60 +0000").unwrap();
+        assert_eq!(written(date), "\"31-Dec-2016 23:59:59 +0000\"");
+    }
+
+    #[test]
     fn what_is_no_date_is_refused() {
         for text in [
             "",

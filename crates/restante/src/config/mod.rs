@@ -260,6 +260,10 @@ table! {
         /// RFC 9051 §5.4 asks for 30 minutes at least.
         Default imap_timeout "imap-timeout": Span = Span::seconds(1_800), r#""30m""#;
 
+        /// How often an IMAP client in IDLE is told that the server is still there, so
+        /// that boxes in between which forget silent connections do not.
+        Default imap_keep_alive "imap-keep-alive": Span = Span::seconds(120), r#""2m""#;
+
         /// How long a POP3 client may send nothing. RFC 1939 §3 asks for 10
         /// minutes at least.
         Default pop3_timeout "pop3-timeout": Span = Span::seconds(600), r#""10m""#;

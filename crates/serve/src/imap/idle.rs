@@ -12,15 +12,13 @@ use std::time::Duration;
 /// Longest line that is awaited: DONE, and some room for what is none.
 const LINE_OCTETS_MAX: u32 = 1_000;
 
-/// A word is said so often, so that boxes in between which forget silent
-/// connections do not, and a peer that has gone is found.
-const KEEP_ALIVE: Duration = Duration::from_secs(120);
-
 /// RFC 2177 §3: news is pushed at once, until the client says DONE. There is no
 /// limit of its own to how long that takes.
 pub(super) async fn idle(session: &mut Session, tag: Tag) -> Step {
     session.continue_req("idling");
     session.reader.expect_line(LINE_OCTETS_MAX);
+    let keep_alive = session.stream.node().limits.imap_keep_alive;
+    let keep_alive = keep_alive.max(Duration::from_secs(1));
     loop {
         match session.next_event() {
             Some(Got::Line(line)) if line.eq_ignore_ascii_case(b"DONE") => {
@@ -48,12 +46,12 @@ pub(super) async fn idle(session: &mut Session, tag: Tag) -> Step {
         let filled = if user.awaits_news() {
             let newer = pin!(user.account.newer_than(seen));
             // Both are cancel safe.
-            match select(pin!(session.stream.fill(KEEP_ALIVE)), newer).await {
+            match select(pin!(session.stream.fill(keep_alive)), newer).await {
                 Either::Left((filled, _)) => filled?,
                 Either::Right(_) => continue,
             }
         } else {
-            session.stream.fill(KEEP_ALIVE).await?
+            session.stream.fill(keep_alive).await?
         };
         match filled {
             Filled::TimedOut => session.untagged(Status::Ok, None, "still here"),

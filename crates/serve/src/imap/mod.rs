@@ -25,6 +25,7 @@ mod mailboxes;
 mod matches;
 mod metadata;
 mod pattern;
+mod quota;
 mod reply;
 mod resync;
 mod rights;

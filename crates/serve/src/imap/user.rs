@@ -60,6 +60,9 @@ impl User {
             return Ok(reply);
         }
         match body {
+            Body::GetQuota(root) => self.get_quota(stream, &root).await,
+            Body::GetQuotaRoot(mailbox) => self.get_quota_root(stream, mailbox).await,
+            Body::SetQuota => Ok(Self::set_quota()),
             Body::GetMetadata(asked) => self.get_metadata(stream, asked).await,
             Body::SetMetadata(asked) => self.set_metadata(asked).await,
             Body::Noop | Body::Check => self.noop(matches!(body, Body::Check)).await,

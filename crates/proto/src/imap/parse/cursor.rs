@@ -480,7 +480,8 @@ impl<'a> Cursor<'a> {
         self.expect(b':', "a colon")?;
         let minutes = self.digits_to(2, 59)?;
         self.expect(b':', "a colon")?;
-        let seconds = self.digits_to(2, 60)?;
+        // A leap second counts as the one before it: it stays on its day.
+        let seconds = self.digits_to(2, 60)?.min(59);
         self.sp()?;
         let east = match self.peek() {
             Some(b'+') => 1,

@@ -6,6 +6,7 @@ mod cursor;
 mod fetch;
 mod list;
 mod metadata;
+mod quota;
 mod returns;
 mod search;
 mod select;
@@ -68,6 +69,9 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "EXAMINE" => select::select(cursor, true),
         "EXPUNGE" => Ok(Body::Expunge),
         "FETCH" => fetch::fetch(cursor, false),
+        "GETQUOTA" => quota::getquota(cursor),
+        "GETQUOTAROOT" => one_mailbox(cursor).map(Body::GetQuotaRoot),
+        "SETQUOTA" => quota::setquota(cursor),
         "GETMETADATA" => metadata::get_metadata(cursor).map(Body::GetMetadata),
         "ID" => id(cursor),
         "IDLE" => Ok(Body::Idle),
@@ -189,6 +193,8 @@ fn status_items(cursor: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
 fn status_att(cursor: &mut Cursor<'_>) -> Parsed<StatusItem> {
     let at = cursor.position();
     match cursor.atom("a status item")?.to_ascii_uppercase().as_str() {
+        // RFC 9208 §4.1.4
+        "DELETED-STORAGE" => Ok(StatusItem::DeletedStorage),
         // RFC 7162 §3.1.7
         "HIGHESTMODSEQ" => Ok(StatusItem::HighestModSeq),
         // RFC 7889 §3

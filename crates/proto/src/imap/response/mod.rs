@@ -239,6 +239,27 @@ pub fn esearch_head(out: &mut Vec<u8>, tag: &str, uid: bool) {
     put(out, if uid { ") UID" } else { ")" });
 }
 
+/// Writes `* QUOTA "" (STORAGE 10 512)`: resource, usage, limit. RFC 9208 §4.2.1.
+pub fn quota(out: &mut Vec<u8>, root: &str, resources: &[(&str, u64, u64)]) {
+    put(out, "* QUOTA ");
+    string(out, root.as_bytes());
+    put(out, " (");
+    for (index, (name, usage, limit)) in resources.iter().enumerate() {
+        let space = if index > 0 { " " } else { "" };
+        let _ = write!(out, "{space}{name} {usage} {limit}");
+    }
+    put(out, ")\r\n");
+}
+
+/// Writes `* QUOTAROOT INBOX ""`. RFC 9208 §4.2.2.
+pub fn quota_root(out: &mut Vec<u8>, name: &MailboxName, root: &str, utf8_names: bool) {
+    put(out, "* QUOTAROOT ");
+    mailbox(out, name, utf8_names);
+    out.push(b' ');
+    string(out, root.as_bytes());
+    put(out, "\r\n");
+}
+
 /// Writes the end of a `* SEARCH` whose criteria had MODSEQ. RFC 7162 §3.1.6.
 pub fn search_modseq(out: &mut Vec<u8>, modseq: ModSeq) {
     let _ = write!(out, " (MODSEQ {modseq})");

@@ -1,0 +1,73 @@
+//! GETQUOTA, GETQUOTAROOT, SETQUOTA. RFC 9208.
+//!
+//! An account has one quota root, whose name is empty, for all of its mailboxes.
+//! Quotas are the operator's to set, so QUOTASET is not announced.
+
+use super::reply::Reply;
+use super::session::emit;
+use super::user::{Done, User, existing};
+use crate::stream::Stream;
+use account::State;
+use proto::imap::Mailbox;
+use proto::imap::response::{self, Code};
+
+/// The name of an account's quota root.
+const ROOT: &str = "";
+
+impl User {
+    /// RFC 9208 §4.1.2
+    pub(super) async fn get_quota(&mut self, stream: &mut Stream, root: &[u8]) -> Done {
+        if root != ROOT.as_bytes() {
+            let text = "there is no such quota root";
+            return Ok(Reply::no(Code::NonExistent, text));
+        }
+        match self.fresh().await {
+            Ok(state) => {
+                emit(stream, |out| write_quota(out, &state));
+                Ok(Reply::ok("that is all"))
+            }
+            Err(reply) => Ok(reply),
+        }
+    }
+
+    /// RFC 9208 §4.1.3
+    pub(super) async fn get_quota_root(&mut self, stream: &mut Stream, mailbox: Mailbox) -> Done {
+        let found = async {
+            let name = existing(mailbox)?;
+            let state = self.fresh().await?;
+            match state.mailbox_named(&name) {
+                Some(_) => Ok((name, state)),
+                None => Err(Reply::no(Code::NonExistent, "no such mailbox")),
+            }
+        };
+        match found.await {
+            Ok((name, state)) => {
+                emit(stream, |out| {
+                    response::quota_root(out, &name, ROOT, false);
+                    write_quota(out, &state);
+                });
+                Ok(Reply::ok("that is all"))
+            }
+            Err(reply) => Ok(reply),
+        }
+    }
+
+    /// RFC 9208 §4.1.1
+    pub(super) fn set_quota() -> Reply {
+        Reply::no(Code::NoPerm, "quotas are the operator's to set")
+    }
+}
+
+/// What has a limit, and how far it is used. Octets are told in units of 1,024 (RFC
+/// 9208 §5.1): what is used rounded up, so that a mailbox which is full looks so.
+fn write_quota(out: &mut Vec<u8>, state: &State) {
+    let (limits, used) = (state.limits(), state.used());
+    let mut resources = Vec::new();
+    if let Some(octets) = limits.octets {
+        resources.push(("STORAGE", used.octets.div_ceil(1_024), octets / 1_024));
+    }
+    if let Some(messages) = limits.messages {
+        resources.push(("MESSAGE", used.messages, messages));
+    }
+    response::quota(out, ROOT, &resources);
+}
