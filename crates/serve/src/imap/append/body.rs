@@ -203,12 +203,14 @@ impl Body {
         self,
         flags: FlagSet,
         internal_date: Option<InternalDate>,
+        internationalised: bool,
     ) -> Result<NewMessage, Reply> {
         let message = self.store(internationalised).await;
         let message = message.map_err(Trouble::reply)?;
         Ok(NewMessage {
             flags,
             internal_date,
+            internationalised,
             ..message
         })
     }

@@ -160,6 +160,8 @@ struct Begun {
     date: Option<InternalDate>,
     /// None until its first octets are announced.
     body: Option<Body>,
+    /// RFC 9755 §4.
+    utf8: bool,
 }
 
 /// What may be said of octets that come.
@@ -192,6 +194,7 @@ impl Appending {
                         flags,
                         date,
                         body: None,
+                        utf8: false,
                     });
                 }
                 AppendStep::Url(url) => {
@@ -219,9 +222,13 @@ impl Appending {
         }
         let kind = Kind {
             literal8: literal.literal8,
-            deferred: literal.literal8,
+            deferred: literal.literal8 || literal.utf8,
         };
-        self.expect(session, literal.octets, kind).await
+        self.expect(session, literal.octets, kind).await?;
+        if let Some(begun) = &mut self.begun {
+            begun.utf8 |= literal.utf8;
+        }
+        Ok(())
     }
 
     /// Makes room for octets of the message that is coming.
@@ -270,11 +277,12 @@ impl Appending {
             flags,
             date,
             body: Some(body),
+            utf8,
         }) = self.begun.take()
         else {
             return Ok(());
         };
-        let message = body.finish(flags, date).await?;
+        let message = body.finish(flags, date, utf8).await?;
         self.room.take(u64::from(message.size));
         self.messages.push(message);
         Ok(())
