@@ -13,6 +13,10 @@ fuzz_target!(|message: &[u8]| {
     assert_eq!(derived.size, message.len() as u64);
     assert!(derived.header_length <= derived.size);
     derived.parts();
+    assert!(mime::derive_searchable(message).len() <= DERIVED_OCTETS_MAX);
+    if let Ok(encoded) = mime::encode_binary(message) {
+        assert!(!encoded.contains(&0));
+    }
     mime::render_envelope(message);
     mime::decode_words(message);
     mime::parse_date(message);

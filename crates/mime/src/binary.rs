@@ -80,8 +80,6 @@ fn has_bare_line_end(octets: &[u8]) -> bool {
 /// The part's header, with its Content-Transfer-Encoding in place of what there is.
 fn header(header: &[u8], out: &mut Vec<u8>) {
     const FIELD: &str = "Content-Transfer-Encoding";
-    out.extend_from_slice(FIELD.as_bytes());
-    out.extend_from_slice(b": base64\r\n");
     let mut length = 0;
     for field in Fields::new(header) {
         length += field.raw.len();
@@ -89,6 +87,9 @@ fn header(header: &[u8], out: &mut Vec<u8>) {
             out.extend_from_slice(field.raw);
         }
     }
+    // Last: a first line that is folded must not become a part of it.
+    out.extend_from_slice(FIELD.as_bytes());
+    out.extend_from_slice(b": base64\r\n");
     out.extend_from_slice(cut(header, length, header.len()));
 }
 
@@ -120,11 +121,11 @@ mod tests {
         check(b"A: b\r\n\r\nplain\n", Ok(b"A: b\r\n\r\nplain\n"));
         check(
             b"A: b\r\n\r\na\0b",
-            Ok(b"Content-Transfer-Encoding: base64\r\nA: b\r\n\r\nYQBi"),
+            Ok(b"A: b\r\nContent-Transfer-Encoding: base64\r\n\r\nYQBi"),
         );
         check(
             b"A: b\r\ncontent-transfer-encoding:\r\n binary\r\nC: d\r\n\r\na\nb",
-            Ok(b"Content-Transfer-Encoding: base64\r\nA: b\r\nC: d\r\n\r\nYQpi"),
+            Ok(b"A: b\r\nC: d\r\nContent-Transfer-Encoding: base64\r\n\r\nYQpi"),
         );
         check(
             b"Content-Type: multipart/mixed; boundary=x\r\nContent-Transfer-Encoding: binary\r\n\r\n--x\r\n\r\na\0\r\n--x\r\n\r\nplain\r\n--x\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\r\n--x--\r\n",

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use mime::{DERIVED_OCTETS_MAX, Derived, Located, derive, locate, render_bodystructure};
+use mime::{
+    DERIVED_OCTETS_MAX, Derived, Located, SearchText, derive, derive_searchable, encode_binary,
+    locate, render_bodystructure,
+};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 use terms::{Section, SectionText};
@@ -50,6 +53,28 @@ fn check(message: &[u8]) {
     }
     if let Some(kept) = derived.bodystructure {
         assert_eq!(kept, render_bodystructure(message, true));
+    }
+    check_searchable(message, &derived);
+    if let Ok(encoded) = encode_binary(message) {
+        assert!(!encoded.contains(&0));
+        // What has been encoded needs it no more.
+        assert_eq!(encode_binary(&encoded).as_deref(), Ok(&*encoded));
+    }
+}
+
+/// The row with texts for searching is the same otherwise.
+fn check_searchable(message: &[u8], derived: &Derived<'_>) {
+    let row = derive_searchable(message);
+    assert!(row.len() <= DERIVED_OCTETS_MAX);
+    let searchable = Derived::decode(&row).unwrap();
+    assert_eq!(searchable.parts(), derived.parts());
+    assert_eq!(derived.search_text, SearchText::Missing);
+    match searchable.search_text {
+        SearchText::Missing => panic!("texts are made or too long"),
+        SearchText::TooLong => {}
+        SearchText::Kept { header, body } => {
+            assert!(header.len() + body.len() <= DERIVED_OCTETS_MAX / 2);
+        }
     }
 }
 
