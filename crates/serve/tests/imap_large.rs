@@ -267,3 +267,43 @@ async fn what_was_sent_before_the_handshake_is_thrown_away() {
     tls.read_line(&mut line).await.expect("a line");
     assert!(line.starts_with("c BAD"), "{line}");
 }
+
+/// RFC 7162 §3.2.5: ten changes among many messages are told as ten.
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_hears_of_ten_changes_alone() {
+    let mut world = crowded().await;
+    let mut client = Client::login(&mut world).await;
+    client.ask("ENABLE QRESYNC").await;
+    let number = |lines: &[String], name: &str| {
+        let found = lines.iter().find_map(|line| line.split_once(name));
+        let (_, rest) = found.expect("told");
+        let end = rest.find(']').expect("a bracket");
+        rest[..end].parse::<u64>().expect("a number")
+    };
+    let opened = client.ask("SELECT INBOX").await;
+    let validity = number(&opened, "[UIDVALIDITY ");
+    let before = number(&opened, "[HIGHESTMODSEQ ");
+    for uid in (1..=5).map(|tenth| tenth * 10_000) {
+        client
+            .ask(&format!("UID STORE {uid} +FLAGS.SILENT (\\Flagged)"))
+            .await;
+        client
+            .ask(&format!("UID STORE {} +FLAGS.SILENT (\\Deleted)", uid + 1))
+            .await;
+    }
+    client.ask("UID EXPUNGE 1:*").await;
+    let back = client
+        .ask(&format!("SELECT INBOX (QRESYNC ({validity} {before}))"))
+        .await;
+    let told: Vec<&String> = back
+        .iter()
+        .filter(|line| line.contains("VANISHED") || line.contains("FETCH"))
+        .collect();
+    assert_eq!(
+        told[0],
+        "* VANISHED (EARLIER) 10001,20001,30001,40001,50001"
+    );
+    assert_eq!(told.len(), 6, "{told:?}");
+    let octets: usize = back.iter().map(String::len).sum();
+    assert!(octets < 2_000, "{octets} octets");
+}
