@@ -12,8 +12,10 @@ import imaplib
 import json
 import mailbox
 import os
+import socket
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 from server import ROOT
@@ -200,6 +202,37 @@ SSL_CAfile = {mail.certificate}
     before = state(USER)
     sync()
     equal((state(USER), state(other)), (before, before))
+
+
+@case
+def zlib_both_ways(mail):
+    """COMPRESS=DEFLATE (RFC 4978), by a library that knows nothing of the server's."""
+    mail.add_account(USER, PASSWORD)
+    wire = socket.create_connection(("127.0.0.1", mail.ports["imap"]), timeout=60)
+    lines = wire.makefile("rb")
+    lines.readline()
+    for command in [f"a LOGIN {USER} {PASSWORD}", "a COMPRESS DEFLATE"]:
+        wire.sendall(command.encode() + b"\r\n")
+        answer = lines.readline()
+        assert answer.startswith(b"a OK"), answer
+    deflate, inflate = zlib.compressobj(9, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+
+    def ask(tag, command):
+        octets = deflate.compress(tag + b" " + command + b"\r\n")
+        wire.sendall(octets + deflate.flush(zlib.Z_SYNC_FLUSH))
+        answer = b""
+        while b"\r\n" + tag + b" OK" not in b"\r\n" + answer:
+            answer += inflate.decompress(wire.recv(65536))
+        return answer
+
+    message = sample(1) + b"compressed\r\n" * 20_000
+    for number in range(5):
+        ask(b"b%d" % number, b"APPEND INBOX {%d+}\r\n" % len(message) + message)
+    ask(b"c", b"SELECT INBOX")
+    for number in range(3):
+        equal(ask(b"d%d" % number, b"FETCH 1:* BODY.PEEK[]").count(message), 5)
+    ask(b"e", b"LOGOUT")
+    equal(wire.recv(1), b"")
 
 
 if __name__ == "__main__":
