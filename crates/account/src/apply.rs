@@ -258,6 +258,17 @@ impl Root {
             }
             Change::RunWaits(since) => self.run_waits = *since,
             Change::UniqueIdFormSet(form) => self.unique_id_form.clone_from(form),
+            Change::RightsSet { mailbox, rights } => {
+                if let Some(mailbox) = self.mailbox_mut(*mailbox) {
+                    let acl = Arc::make_mut(&mut mailbox.acl);
+                    for (identifier, bits) in rights {
+                        match bits {
+                            0 => acl.remove(identifier),
+                            bits => acl.insert(identifier.clone(), *bits),
+                        };
+                    }
+                }
+            }
             Change::MetadataSet { mailbox, entries } => {
                 self.metadata_changed = number;
                 self.file_metadata(*mailbox, entries);

@@ -209,6 +209,11 @@ pub(crate) enum Change {
         mailbox: MailboxId,
         special_uses: SpecialUses,
     },
+    /// Entries of a mailbox's list of rights: those with none go.
+    RightsSet {
+        mailbox: MailboxId,
+        rights: Vec<(String, u32)>,
+    },
     /// Annotations of a mailbox, or of the account: those without a value go.
     MetadataSet {
         mailbox: Option<MailboxId>,

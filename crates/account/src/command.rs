@@ -1,12 +1,13 @@
 //! What an account is asked to do.
 
+use crate::acl::{FlagRights, Identifier, Rights};
 use crate::expunged::Cause;
 use crate::{
     Collect, DeviceId, DeviceProtocols, EmailSet, HoldSettings, Limits, SpecialUses, UniqueIdForm,
 };
 use terms::{
-    BlobId, EmailNumber, FlagSet, InternalDate, MailboxId, MailboxName, ModSeq, StoreOp, Timestamp,
-    Uid, UidSet, UidValidity,
+    BlobId, EmailNumber, FlagSet, InternalDate, MailboxId, MailboxName, ModSeq, StoreMode, StoreOp,
+    Timestamp, Uid, UidSet, UidValidity,
 };
 
 /// Rows that one STORE or EXPUNGE touches in one commit; what is left is told in
@@ -252,6 +253,25 @@ pub enum Command {
         mailbox: MailboxId,
         /// What for.
         special_uses: SpecialUses,
+    },
+    /// Gives rights, or takes them. RFC 4314 §3.1, §3.2.
+    SetRights {
+        /// On which mailbox.
+        mailbox: MailboxId,
+        /// To whom.
+        identifier: Identifier,
+        /// Instead of those before, besides them, or no longer.
+        mode: StoreMode,
+        /// Which.
+        rights: Rights,
+    },
+    /// A STORE, COPY or MOVE by somebody who may change these flags alone, where
+    /// the messages go. RFC 4314 §4.
+    Within {
+        /// Which flags.
+        may: FlagRights,
+        /// What is to be done.
+        command: Box<Command>,
     },
     /// Sets and removes annotations, all or none. RFC 5464 §4.3.
     SetMetadata {

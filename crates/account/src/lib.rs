@@ -11,6 +11,7 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::panic))]
 
+mod acl;
 mod apply;
 mod changes;
 mod codec;
@@ -39,6 +40,7 @@ mod table;
 mod unique_id;
 mod view;
 
+pub use acl::{FlagRights, Grantee, Identifier, Rights};
 pub use changes::{Changes, Note};
 pub use command::{
     COMMIT_ROWS_MAX, Command, MailboxRef, NewMessage, Source, SweepRules, UndoWhich,

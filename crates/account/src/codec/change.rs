@@ -185,6 +185,15 @@ fn put_change(w: &mut Writer, change: &Change) -> u8 {
             w.text(form.as_ref().map_or("", UniqueIdForm::as_str));
             20
         }
+        Change::RightsSet { mailbox, rights } => {
+            w.varint(mailbox.0.into());
+            w.varint(rights.len() as u64);
+            for (identifier, bits) in rights {
+                w.text(identifier);
+                w.varint((*bits).into());
+            }
+            25
+        }
         Change::MetadataSet { mailbox, entries } => {
             put_option(w, *mailbox, |w, id| w.varint(id.0.into()));
             w.varint(entries.len() as u64);
@@ -391,6 +400,14 @@ fn take_change(r: &mut Reader<'_>, kind: u8) -> Result<Change> {
         },
         14 => Change::RunWaits(take_option(r, take_time)?),
         20 => Change::UniqueIdFormSet(take_unique_id_form(r)?),
+        25 => Change::RightsSet {
+            mailbox: take_mailbox(r)?,
+            rights: {
+                let count = r.count(2)?;
+                let rights = (0..count).map(|_| Ok((r.text()?.to_owned(), r.varint32()?)));
+                rights.collect::<Result<_>>()?
+            },
+        },
         24 => Change::MetadataSet {
             mailbox: take_option(r, take_mailbox)?,
             entries: {

@@ -4,6 +4,7 @@ use super::collect::ClockRuns;
 use super::expunge::trim_log;
 use super::{Draft, KeywordPlaces, Tally, append, collect, mailbox, next_uids, runs};
 use crate::Used;
+use crate::acl::FlagRights;
 use crate::changes::{Change, Placed, Sums, Taken};
 use crate::command::{MailboxRef, WHOLE_ROWS_MAX};
 use crate::mailbox::{Counts, Mailbox};
@@ -20,7 +21,7 @@ pub(super) fn copy(
     state: &State,
     from: MailboxId,
     which: Which<'_>,
-    to: &MailboxRef,
+    (to, may): (&MailboxRef, FlagRights),
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let to = append::find(state, to).ok_or(Refusal::NoSuchMailbox)?;
@@ -45,7 +46,7 @@ pub(super) fn copy(
             copies.live = copies.live.saturating_add(1)
         });
     }
-    let placed = place(source, target, target.counts, &rows, draft.next, now)?;
+    let placed = place(source, (target, may), target.counts, &rows, draft.next, now)?;
     let sums = Sums {
         used: Used {
             messages: used.messages.saturating_add(count),
@@ -63,7 +64,7 @@ pub(super) fn move_rows(
     state: &State,
     from: MailboxId,
     which: Which<'_>,
-    to: &MailboxRef,
+    (to, may): (&MailboxRef, FlagRights),
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let to = append::find(state, to).ok_or(Refusal::NoSuchMailbox)?;
@@ -73,7 +74,7 @@ pub(super) fn move_rows(
         return Ok(Decision::nothing(nothing_copied(target)));
     }
     let mut draft = Draft::new(state);
-    let change = movement(state, from, to, &rows, draft.next, now)?;
+    let change = movement(state, from, (to, may), &rows, draft.next, now)?;
     let outcome = match &change {
         Change::Moved { placed, .. } => copied(target, &rows, placed, draft.next),
         _ => Outcome::Done,
@@ -87,7 +88,7 @@ pub(super) fn move_rows(
 pub(super) fn movement(
     state: &State,
     from: MailboxId,
-    to: MailboxId,
+    (to, may): (MailboxId, FlagRights),
     rows: &[Row<'_>],
     number: ModSeq,
     now: Timestamp,
@@ -99,7 +100,7 @@ pub(super) fn movement(
     }
     // RFC 6851 §3.3: MOVE onto itself gives the messages new identifiers.
     let before = if from == to { counts } else { target.counts };
-    let placed = place(source, target, before, rows, number, now)?;
+    let placed = place(source, (target, may), before, rows, number, now)?;
     Ok(Change::Moved {
         source: rows.iter().map(|row| row.uid).collect(),
         taken: Taken {
@@ -142,7 +143,7 @@ pub(super) fn rows_of<'a>(
 /// save date is now.
 fn place(
     source: &Mailbox,
-    target: &Mailbox,
+    (target, may): (&Mailbox, FlagRights),
     mut counts: Counts,
     rows: &[Row<'_>],
     number: ModSeq,
@@ -151,18 +152,22 @@ fn place(
     let (uids, uid_next) = next_uids(target, rows.len())?;
     let mut keywords = KeywordPlaces::new(target);
     let mut copies = Rows::new();
+    let bits_may = may.system_bits();
     // Most rows have the keywords of the row before.
     let mut recent: (&[u16], Vec<u16>) = (&[], Vec::new());
     for (row, uid) in rows.iter().zip(uids.iter()) {
         if recent.0 != row.keywords {
-            recent = (
-                row.keywords,
-                keywords.places(source.keyword_names(row.keywords))?,
-            );
+            // RFC 4314 §4: flags that somebody may not set are not copied.
+            let copied = if may.others { row.keywords } else { &[] };
+            let places = keywords.places(source.keyword_names(copied))?;
+            recent = (row.keywords, places);
         }
         let copy = Row {
             uid,
             modseq: number,
+            flags: row
+                .flags
+                .with_system_bits(row.flags.system_bits() & bits_may),
             keywords: &recent.1,
             save_date: now,
             ..*row

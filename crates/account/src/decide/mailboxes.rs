@@ -6,8 +6,9 @@
 
 use super::copy::{movement, rows_of};
 use super::expunge::removal;
-use super::{Draft, mailbox, metadata, next_uid_validity};
+use super::{Draft, mailbox, metadata, next_uid_validity, rights};
 use crate::SpecialUses;
+use crate::acl::FlagRights;
 use crate::changes::Change;
 use crate::command::WHOLE_ROWS_MAX;
 use crate::expunged::Cause;
@@ -33,6 +34,9 @@ pub(super) fn create(
     let change = creation(state, name, special_uses, false, now)?;
     let mut draft = Draft::new(state);
     draft.push(change);
+    if let Some(change) = rights::inherited(state, state.root.next_mailbox, name) {
+        draft.push(change);
+    }
     Ok(draft.decision(Outcome::MailboxCreated {
         mailbox: state.root.next_mailbox,
     }))
@@ -146,7 +150,7 @@ fn rename_inbox(state: &State, to: &MailboxName, now: Timestamp) -> Result<Decis
         draft.push(movement(
             &after,
             MailboxId::INBOX,
-            target,
+            (target, FlagRights::ALL),
             &rows,
             number,
             now,

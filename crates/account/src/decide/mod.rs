@@ -9,6 +9,7 @@ mod mailboxes;
 mod metadata;
 mod repair;
 mod replace;
+mod rights;
 mod settings;
 mod store;
 mod sweep;
@@ -18,6 +19,7 @@ pub(crate) use collect::{collected_by_reading, is_collected};
 pub use collected::{COLLECTED, without_collected};
 pub(crate) use sweep::{forget_due, purge_due, warn_due};
 
+use crate::acl::FlagRights;
 use crate::changes::{Change, Changes, Copies};
 use crate::command::Command;
 use crate::mailbox::Mailbox;
@@ -37,6 +39,19 @@ use terms::{
 /// Says why it is not done. [`Refusal::Needed`] asks for a part of the state; any
 /// other refusal is the answer.
 pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decision, Refusal> {
+    match command {
+        Command::Within { may, command } => decide_within(state, command, *may, now),
+        command => decide_within(state, command, FlagRights::ALL, now),
+    }
+}
+
+/// The same by somebody who may change these flags alone.
+fn decide_within(
+    state: &State,
+    command: &Command,
+    may: FlagRights,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
     if let Command::CreateAccount {
         limits,
         hold,
@@ -50,6 +65,7 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
     }
     match command {
         Command::CreateAccount { .. } => Err(Refusal::AccountExists),
+        Command::Within { .. } => Err(Refusal::Invalid("rights within rights")),
         Command::Append {
             mailbox,
             create,
@@ -61,7 +77,7 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             uids,
             op,
             unchanged_since,
-        } => store::store(state, *mailbox, uids, op, *unchanged_since, now),
+        } => store::store(state, *mailbox, uids, (op, may), *unchanged_since, now),
         Command::Expunge {
             mailbox,
             which,
@@ -73,13 +89,13 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             uids,
             all,
             to,
-        } => copy::copy(state, *from, (uids, *all), to, now),
+        } => copy::copy(state, *from, (uids, *all), (to, may), now),
         Command::Move {
             from,
             uids,
             all,
             to,
-        } => copy::move_rows(state, *from, (uids, *all), to, now),
+        } => copy::move_rows(state, *from, (uids, *all), (to, may), now),
         Command::Replace {
             from,
             uid,
@@ -96,6 +112,12 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             mailbox,
             special_uses,
         } => mailboxes::set_special_uses(state, *mailbox, *special_uses),
+        Command::SetRights {
+            mailbox,
+            identifier,
+            mode,
+            rights,
+        } => rights::set_rights(state, *mailbox, *identifier, *mode, *rights),
         Command::SetMetadata { mailbox, entries } => {
             metadata::set_metadata(state, *mailbox, entries)
         }

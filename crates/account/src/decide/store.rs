@@ -1,6 +1,7 @@
 //! STORE. RFC 9051 §6.4.6, RFC 7162 §3.1.3.
 
 use super::{Ascending, COLLECTED, Draft, KeywordPlaces, collect, collected, mailbox};
+use crate::acl::FlagRights;
 use crate::changes::{Change, FlagGroup};
 use crate::command::COMMIT_ROWS_MAX;
 use crate::mailbox::Counts;
@@ -9,14 +10,15 @@ use crate::rows::Row;
 use crate::state::State;
 use std::collections::BTreeMap;
 use terms::{
-    EmailNumber, Keyword, MailboxId, ModSeq, StoreMode, StoreOp, SystemFlag, Timestamp, Uid, UidSet,
+    EmailNumber, FlagSet, Keyword, MailboxId, ModSeq, StoreMode, StoreOp, SystemFlag, Timestamp,
+    Uid, UidSet,
 };
 
 pub(super) fn store(
     state: &State,
     id: MailboxId,
     uids: &UidSet,
-    op: &StoreOp,
+    (op, may): (&StoreOp, FlagRights),
     unchanged_since: Option<ModSeq>,
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
@@ -25,6 +27,13 @@ pub(super) fn store(
     let mut keywords = KeywordPlaces::new(target);
     // No client sets or clears what mirrors the devices.
     let flags = collected::without_collected(&op.flags);
+    // RFC 4314 §4: flags that somebody may not change stay as they are.
+    let bits_may = may.system_bits();
+    let flags = if may.others {
+        flags
+    } else {
+        FlagSet::from_bits(flags.system_bits())
+    };
     let mirror = Keyword::new(COLLECTED).and_then(|word| target.keyword_place(&word));
     let wanted = match op.mode {
         // What nobody has ever set need not be made known to be cleared.
@@ -53,7 +62,8 @@ pub(super) fn store(
             pass.modified.push(row.uid);
             continue;
         }
-        let bits = combine(op.mode, row.flags.system_bits(), flags.system_bits());
+        let old = row.flags.system_bits();
+        let bits = combine(op.mode, old, flags.system_bits()) & bits_may | old & !bits_may;
         let wanted = match &mirrored {
             Some((place, mirrored))
                 if op.mode == StoreMode::Replace && row.keywords.binary_search(place).is_ok() =>
@@ -62,7 +72,10 @@ pub(super) fn store(
             }
             _ => &wanted,
         };
-        let places = combine_places(op.mode, row.keywords, wanted);
+        let places = may
+            .others
+            .then(|| combine_places(op.mode, row.keywords, wanted))
+            .flatten();
         pass.file(&row, bits, places);
     }
     let missing = missing(uids, pass.found.finish(), rest);

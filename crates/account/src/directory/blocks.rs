@@ -1,6 +1,7 @@
 //! Entries by key, in blocks: a block is a section on disk.
 
 use super::{Domain, Record};
+use crate::acl::Grantee;
 use crate::persistent::Map;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ pub(super) enum Entry {
     Alias(AccountId),
     Domain(Arc<Domain>),
     Floor(UidValidity),
+    Shares(Arc<Vec<Grantee>>),
 }
 
 impl Entry {
@@ -38,6 +40,7 @@ impl Entry {
             Self::Alias(_) => 17,
             Self::Domain(domain) => settings(&domain.settings) + 64,
             Self::Floor(_) => 6,
+            Self::Shares(with) => with.len() * 17 + 4,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::blocks::{Block, Entry};
 use super::change::{Change, Changes};
 use super::{DeviceCredential, DeviceUse, Domain, Record};
 use crate::DeviceId;
+use crate::acl::Grantee;
 use crate::codec::{
     Result, put_bool, put_hold, put_limits, put_option, put_time, put_validity, take_bool,
     take_hold, take_limits, take_number_after, take_option, take_time, take_validity, take_version,
@@ -160,6 +161,16 @@ pub(super) fn put_entry(w: &mut Writer, entry: &Entry) {
             w.u8(4);
             put_validity(w, Some(*floor));
         }
+        Entry::Shares(with) => {
+            w.u8(6);
+            w.varint(with.len() as u64);
+            for grantee in with.iter() {
+                match grantee {
+                    Grantee::Anyone => w.u128(0),
+                    Grantee::Account(id) => w.u128(id.0),
+                }
+            }
+        }
     }
 }
 
@@ -182,6 +193,16 @@ fn take_entry(r: &mut Reader<'_>) -> Result<Entry> {
                 record.uses.insert(device, used);
             }
             Entry::Account(Arc::new(record))
+        }
+        6 => {
+            let count = r.count(16)?;
+            let with = (0..count).map(|_| {
+                Ok(match r.u128()? {
+                    0 => Grantee::Anyone,
+                    id => Grantee::Account(AccountId(id)),
+                })
+            });
+            Entry::Shares(Arc::new(with.collect::<Result<_>>()?))
         }
         _ => return Err(r.malformed("an entry of a known kind")),
     })

@@ -4,9 +4,10 @@ use super::blocks::Entry;
 use super::change::{Change, Changes};
 use super::{
     Command, Decision, DeviceCredential, DeviceUse, Domain, NAME, NODE, NewAccount, Record,
-    Refusal, State, domain_key, floor_key, name_key,
+    Refusal, State, domain_key, floor_key, name_key, shares_key,
 };
 use crate::HoldSettings;
+use crate::acl::Grantee;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use terms::{AccountId, ModSeq, Timestamp};
@@ -24,6 +25,8 @@ const SETTINGS_MAX: usize = 32;
 const SETTING_OCTETS_MAX: usize = 1_024;
 /// By how much an Epoch lets the number of changes jump.
 const NUMBER_JUMP: u64 = 1 << 32;
+/// Accounts that those of one account are shared with, at the most.
+const SHARES_MAX: usize = 1_000;
 /// Accounts added by one command at the most.
 const ADDED_MAX: usize = 1_000;
 /// Accounts that wait to be removed from the store at the most.
@@ -46,6 +49,7 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
         Command::RemoveAccount { name, uid_validity } => {
             draft.remove_account(name, *uid_validity, now)?;
         }
+        Command::SetShares { owner, with } => draft.set_shares(*owner, with)?,
         Command::FinishRemoval(id) => {
             if state.removals.contains(id) {
                 draft.changes.push(Change::RemovalFinished { id: *id });
@@ -237,7 +241,30 @@ impl Draft<'_> {
             let key = name_key(&name);
             self.changes.push(Change::Removed { key });
         }
+        let key = shares_key(id);
+        if self.state.blocks.get(&key).is_some() {
+            self.changes.push(Change::Removed { key });
+        }
         self.changes.push(Change::RemovalBegun { id, time: now });
+        Ok(())
+    }
+
+    fn set_shares(&mut self, owner: AccountId, with: &BTreeSet<Grantee>) -> Result<(), Refusal> {
+        if !self.state.ids.contains(&owner) {
+            return Err(Refusal::Invalid("there is no such account"));
+        }
+        if with.len() > SHARES_MAX {
+            return Err(Refusal::TooMany("accounts that mailboxes are shared with"));
+        }
+        let key = shares_key(owner);
+        if with.is_empty() {
+            if self.state.blocks.get(&key).is_some() {
+                self.changes.push(Change::Removed { key });
+            }
+            return Ok(());
+        }
+        let with = with.iter().copied().collect();
+        self.put(key, Entry::Shares(Arc::new(with)));
         Ok(())
     }
 

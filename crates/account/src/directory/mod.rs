@@ -16,12 +16,13 @@ pub use change::Changes;
 pub use decide::decide;
 pub use fold::Fold;
 
+use crate::acl::Grantee;
 use crate::persistent::Map;
 use crate::{HoldSettings, Limits};
 use blocks::{Blocks, Entry};
 use change::Change;
 use fold::Folding;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use terms::{AccountId, ModSeq, Timestamp, UidValidity};
@@ -37,6 +38,8 @@ pub struct State {
     ids: Map<AccountId, Arc<str>>,
     /// Accounts by the schemes of their verifiers; follows from the blocks.
     schemes: Arc<BTreeMap<String, usize>>,
+    /// Who shares mailboxes with whom; follows from the blocks.
+    shares: Map<(Grantee, AccountId), ()>,
     folding: Folding,
 }
 
@@ -157,6 +160,14 @@ pub enum Command {
         /// The highest UIDVALIDITY that it has given: an account that is later
         /// added under one of its names begins above.
         uid_validity: Option<UidValidity>,
+    },
+    /// Files whom an account shares mailboxes with: what follows from its lists of
+    /// rights, so that nobody has to look at all accounts to know.
+    SetShares {
+        /// Whose mailboxes.
+        owner: AccountId,
+        /// Whom with.
+        with: BTreeSet<Grantee>,
     },
     /// The store has removed an account.
     FinishRemoval(AccountId),
@@ -434,6 +445,35 @@ impl State {
         self.removals.iter().map(|(id, _)| *id)
     }
 
+    /// Whom an account shares mailboxes with, as far as it was filed.
+    pub fn shares(&self, owner: AccountId) -> BTreeSet<Grantee> {
+        match self.blocks.get(&shares_key(owner)) {
+            Some(Entry::Shares(with)) => with.iter().copied().collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// Whether `owner` shares mailboxes with this account, as far as it was filed.
+    pub fn is_sharer(&self, owner: AccountId, with: AccountId) -> bool {
+        let to = |grantee: Grantee| self.shares.contains(&(grantee, owner));
+        owner != with && (to(Grantee::Account(with)) || to(Grantee::Anyone))
+    }
+
+    /// Accounts that share mailboxes with this one, as far as it was filed: those
+    /// that name it first.
+    pub fn sharers(&self, with: AccountId) -> impl Iterator<Item = AccountId> + '_ {
+        let of = move |grantee: Grantee| {
+            let all = self.shares.range_from(&(grantee, AccountId(0)));
+            let all = all.map(|((known, owner), ())| (*known, *owner));
+            all.take_while(move |(known, _)| *known == grantee)
+                .map(|(_, owner)| owner)
+        };
+        let named = Grantee::Account(with);
+        let others =
+            of(Grantee::Anyone).filter(move |owner| !self.shares.contains(&(named, *owner)));
+        of(named).chain(others).filter(move |owner| *owner != with)
+    }
+
     /// Files what was decided on this state.
     pub fn apply(&mut self, changes: &Changes) {
         for (number, change) in &changes.list {
@@ -503,6 +543,7 @@ impl State {
 
     /// Keeps what follows from the blocks.
     fn note(&mut self, key: &str, old: Option<&Entry>, new: Option<&Entry>) {
+        self.note_shares(key, old, new);
         if let Some(Entry::Account(record)) = old {
             // A record that has moved to another name stands there already.
             if self.ids.get(&record.id).is_some_and(|at| **at == *key) {
@@ -513,6 +554,24 @@ impl State {
         if let Some(Entry::Account(record)) = new {
             self.ids.insert(record.id, key.into());
             self.count_schemes(record, true);
+        }
+    }
+
+    fn note_shares(&mut self, key: &str, old: Option<&Entry>, new: Option<&Entry>) {
+        let owner = key
+            .strip_prefix(SHARES)
+            .map(|hex| u128::from_str_radix(hex, 16));
+        let Some(Ok(owner)) = owner else { return };
+        let owner = AccountId(owner);
+        if let Some(Entry::Shares(with)) = old {
+            for grantee in with.iter() {
+                self.shares.remove(&(*grantee, owner));
+            }
+        }
+        if let Some(Entry::Shares(with)) = new {
+            for grantee in with.iter() {
+                self.shares.insert((*grantee, owner), ());
+            }
         }
     }
 
@@ -548,11 +607,17 @@ const ANY_SCHEME: &str = "";
 const DOMAIN: &str = "d:";
 const FLOOR: &str = "f:";
 const NAME: &str = "n:";
+/// What the keys of who shares mailboxes begin with.
+const SHARES: &str = "o:";
 /// Where the node's own settings stand.
 const NODE: &str = "s:node";
 
 fn domain_key(name: &str) -> String {
     format!("{DOMAIN}{name}")
+}
+
+fn shares_key(owner: AccountId) -> String {
+    format!("{SHARES}{:032x}", owner.0)
 }
 
 fn floor_key(name: &str) -> String {

@@ -4,13 +4,14 @@
 
 use super::House;
 use crate::{
-    Cause, Collect, Command, DeviceId, DeviceProtocols, Hold, HoldSettings, Limits, MailboxRef,
-    NewMessage, Source, SpecialUses, SweepRules, UndoWhich, UniqueIdForm, Which,
+    Cause, Collect, Command, DeviceId, DeviceProtocols, Grantee, Hold, HoldSettings, Identifier,
+    Limits, MailboxRef, NewMessage, Rights, Source, SpecialUses, SweepRules, UndoWhich,
+    UniqueIdForm, Which,
 };
 use proptest::prelude::*;
 use terms::{
-    Flag, FlagSet, InternalDate, Keyword, MailboxId, MailboxName, ModSeq, StoreMode, StoreOp, Uid,
-    UidSet,
+    AccountId, Flag, FlagSet, InternalDate, Keyword, MailboxId, MailboxName, ModSeq, StoreMode,
+    StoreOp, Uid, UidSet,
 };
 
 /// What a command is made of.
@@ -239,6 +240,15 @@ impl Dice {
                 let form = forms[usize::from(b % 3)].map(UniqueIdForm::new);
                 Command::SetUniqueIdForm(form.transpose().unwrap())
             }
+            62 if b % 2 == 0 => Command::SetRights {
+                mailbox: mailbox(house, c),
+                identifier: Identifier {
+                    negative: d % 3 == 0,
+                    grantee: Grantee::Account(AccountId(u128::from(d % 4) + 1)),
+                },
+                mode: [StoreMode::Replace, StoreMode::Add, StoreMode::Remove][usize::from(c % 3)],
+                rights: Rights::from_bits(u32::from(d)),
+            },
             62 => Command::SetMetadata {
                 mailbox: (b % 3 != 0).then(|| mailbox(house, b)),
                 entries: (0..1 + c % 3)

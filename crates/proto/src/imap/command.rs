@@ -1,6 +1,7 @@
 //! What a client can ask for.
 
-use super::metadata::{GetMetadata, SetMetadata};
+use super::acl::AclCommand;
+use super::metadata::{GetMetadata, MetadataOptions, SetMetadata};
 use std::fmt;
 use terms::{
     FetchItem, MailboxName, MailboxNameError, ModSeq, SearchKey, SequenceSet, SortCriterion,
@@ -60,6 +61,8 @@ impl fmt::Display for IllegalName {
 /// and REPLACE come as [`super::AppendHead`].
 #[derive(Clone, PartialEq, Eq)]
 pub enum CommandBody {
+    /// SETACL, DELETEACL, GETACL, LISTRIGHTS, MYRIGHTS. RFC 4314 §3.
+    Acl(AclCommand),
     /// AUTHENTICATE
     Authenticate {
         /// The mechanism, in capitals.
@@ -242,6 +245,7 @@ impl CommandBody {
     /// The command's name, for logs.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Acl(command) => command.name(),
             Self::Authenticate { .. } => "AUTHENTICATE",
             Self::Capability => "CAPABILITY",
             Self::Check => "CHECK",
@@ -315,6 +319,10 @@ pub struct ListOptions {
     pub return_special_use: bool,
     /// RETURN (STATUS (…)). RFC 5819 §2.
     pub return_status: Vec<StatusItem>,
+    /// RETURN (MYRIGHTS). RFC 8440 §3.
+    pub return_my_rights: bool,
+    /// RETURN (METADATA (…)). RFC 9590 §3.
+    pub return_metadata: Option<MetadataOptions>,
 }
 
 /// RFC 4466 §2.4: fetch-modifiers.

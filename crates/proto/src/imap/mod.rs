@@ -8,6 +8,7 @@
 //! It owns the grammar and nothing else: whether a command is legal in the
 //! session's state, and what it does, is the driver's affair.
 
+mod acl;
 mod append;
 mod command;
 mod date;
@@ -19,6 +20,7 @@ pub mod response;
 mod url;
 mod utf7;
 
+pub use acl::AclCommand;
 pub use append::{AppendHead, AppendLiteral, AppendPart, AppendStep, Replaces};
 pub use command::{
     Command, CommandBody, FetchModifiers, IllegalName, ListOptions, Mailbox, PartialRange, QResync,

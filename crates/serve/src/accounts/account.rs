@@ -224,6 +224,7 @@ impl Account {
         // Only these can leave a rest.
         let mut again = match &command {
             Command::Store { .. }
+            | Command::Within { .. }
             | Command::Expunge { .. }
             | Command::Collect { .. }
             | Command::Undo { .. }
@@ -288,6 +289,7 @@ fn is_same(one: &Note, other: &Note) -> bool {
 fn narrow(command: &mut Command, rest: Rest) {
     let Rest::Uids(left) = rest else { return };
     match command {
+        Command::Within { command, .. } => narrow(command, Rest::Uids(left)),
         Command::Store { uids, .. } => *uids = left,
         Command::Expunge { which, .. } => *which = Which::Uids(left),
         _ => {}
@@ -429,6 +431,11 @@ impl Machine for State {
                 which: Which::Uids(uids),
                 ..
             } => set(uids),
+            Command::Within { command, .. } => Self::weight(command),
+            Command::SetMetadata { entries, .. } => entries
+                .iter()
+                .map(|(entry, value)| 64 + entry.len() + value.as_ref().map_or(0, Vec::len))
+                .sum(),
             Command::Collect { messages, .. } => messages.len() * 16,
             Command::Replace { message, .. } => 192 + message.prefix.len(),
             _ => 64,

@@ -14,6 +14,7 @@ mod pool;
 mod scheme;
 mod service;
 mod settings;
+mod sharing;
 mod standing;
 mod throttle;
 

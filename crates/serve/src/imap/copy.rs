@@ -1,34 +1,55 @@
 //! COPY and MOVE, with their UID forms.
 
+use super::place::Found;
 use super::reply::{Reply, Tell};
+use super::rights::within;
 use super::session::emit;
 use super::user::{Done, User, new_name};
+use crate::accounts::Account;
 use crate::stream::Stream;
-use account::{Command, MailboxRef, Outcome};
+use account::{Command, FlagRights, MailboxRef, Outcome, Rights};
 use proto::imap::Mailbox;
 use proto::imap::response::{self, Code, Status};
 use terms::{MailboxId, SequenceSet, UidSet};
+
+/// Which messages are to be copied.
+pub(super) struct Source {
+    pub(super) account: Account,
+    pub(super) mailbox: MailboxId,
+    pub(super) uids: UidSet,
+    /// What is not there: refused, or else left out.
+    pub(super) all: bool,
+}
+
+/// Where they go.
+enum Target {
+    /// Within the account, by somebody who may set these flags there.
+    Here(MailboxRef, FlagRights),
+    /// Into another one.
+    Elsewhere(Box<Found>),
+}
 
 impl User {
     /// RFC 3501 §6.4.7: all or nothing. A number stands for a message even where
     /// that has been expunged: then nothing is copied (RFC 2180 §4.4.1). A unique
     /// identifier that is gone is passed over.
     pub(super) async fn copy(&mut self, uid: bool, set: &SequenceSet, to: Mailbox) -> Done {
-        let (uids, to) = match self.source(uid, set, to) {
-            Ok(source) => source,
-            Err(reply) => return Ok(reply),
+        let copied = async {
+            let source = self.source(uid, set)?;
+            match self.target(&source, to).await? {
+                Target::Here(to, may) => {
+                    let command = Command::Copy {
+                        from: source.mailbox,
+                        uids: source.uids.clone(),
+                        all: source.all,
+                        to,
+                    };
+                    transfer(&source, within(command, may)).await
+                }
+                Target::Elsewhere(found) => self.carry(&source, &found).await,
+            }
         };
-        let Some(selected) = &self.selected else {
-            return Ok(Self::nothing_selected());
-        };
-        let from = selected.mailbox();
-        let command = Command::Copy {
-            from,
-            uids,
-            all: !uid,
-            to,
-        };
-        match self.transfer(command, from).await {
+        match copied.await {
             // RFC 4315 §3
             Ok(Some(code)) => Ok(Reply::ok("copied").with(code)),
             Ok(None) => Ok(Reply::ok("there was nothing to copy")),
@@ -44,24 +65,30 @@ impl User {
         set: &SequenceSet,
         to: Mailbox,
     ) -> Done {
-        let (uids, to) = match self.source(uid, set, to) {
-            Ok(source) => source,
-            Err(reply) => return Ok(reply),
+        let moved = async {
+            let source = self.source(uid, set)?;
+            if let Some(reply) = self.selected.as_ref().and_then(|s| s.locked()) {
+                return Err(reply);
+            }
+            match self.target(&source, to).await? {
+                Target::Here(to, may) => {
+                    let command = Command::Move {
+                        from: source.mailbox,
+                        uids: source.uids.clone(),
+                        all: source.all,
+                        to,
+                    };
+                    transfer(&source, within(command, may)).await
+                }
+                // RFC 6851 §3.3: a server "may refuse"; what COPY and EXPUNGE do
+                // one by one is plain to the client at every moment.
+                Target::Elsewhere(_) => Err(Reply::no(
+                    Code::Cannot,
+                    "copy the messages to the other account, then expunge them here",
+                )),
+            }
         };
-        let Some(selected) = &self.selected else {
-            return Ok(Self::nothing_selected());
-        };
-        if let Some(reply) = selected.locked() {
-            return Ok(reply);
-        }
-        let from = selected.mailbox();
-        let command = Command::Move {
-            from,
-            uids,
-            all: !uid,
-            to,
-        };
-        match self.transfer(command, from).await {
+        match moved.await {
             Ok(Some(code)) => {
                 emit(stream, |out| {
                     response::status(out, "*", Status::Ok, Some(&code), "moved")
@@ -79,41 +106,58 @@ impl User {
         }
     }
 
-    /// What is to be copied, and where to.
-    fn source(
-        &self,
-        uid: bool,
-        set: &SequenceSet,
-        to: Mailbox,
-    ) -> Result<(UidSet, MailboxRef), Reply> {
+    /// What is to be copied.
+    fn source(&self, uid: bool, set: &SequenceSet) -> Result<Source, Reply> {
         let Some(selected) = &self.selected else {
             return Err(Self::nothing_selected());
         };
         let uids = selected.resolve(set, uid)?;
-        let to = new_name(to)?;
         if selected.gone {
             return Err(Reply::gone());
         }
-        Ok((uids, MailboxRef::Name(to)))
+        Ok(Source {
+            account: selected.account.clone(),
+            mailbox: selected.mailbox(),
+            uids,
+            all: !uid,
+        })
     }
 
-    async fn transfer(&self, command: Command, from: MailboxId) -> Result<Option<Code>, Reply> {
-        let outcome = self.account.execute(command).await;
-        let refused = |error| {
-            if self.account.snapshot().mailbox(from).is_none() {
-                return Reply::gone();
-            }
-            // The expunges are told with it.
-            Reply::from(error).or_try_create().telling(Tell::All)
-        };
-        match outcome.map_err(refused)? {
-            Outcome::Copied {
-                uid_validity,
-                source,
-                target,
-                ..
-            } if !source.is_empty() => Ok(Some(Code::CopyUid(uid_validity, source, target))),
-            _ => Ok(None),
+    /// Where it goes. RFC 4314 §4: the right i.
+    async fn target(&self, source: &Source, to: Mailbox) -> Result<Target, Reply> {
+        let place = self.place(new_name(to)?).await?;
+        let own = place.owner.is_none();
+        if own && source.account.id() == self.account.id() {
+            let may = self.own_flags();
+            return Ok(Target::Here(MailboxRef::Name(place.name), may));
         }
+        let found = self.found_at(place, Rights::INSERT).await;
+        let found = found.map_err(|reply| if own { reply.or_try_create() } else { reply })?;
+        if found.place.account.id() == source.account.id() {
+            let may = FlagRights::of(found.rights);
+            return Ok(Target::Here(found.id.into(), may));
+        }
+        Ok(Target::Elsewhere(Box::new(found)))
+    }
+}
+
+/// Has a COPY or MOVE within an account done.
+async fn transfer(source: &Source, command: Command) -> Result<Option<Code>, Reply> {
+    let outcome = source.account.execute(command).await;
+    let refused = |error| {
+        if source.account.snapshot().mailbox(source.mailbox).is_none() {
+            return Reply::gone();
+        }
+        // The expunges are told with it.
+        Reply::from(error).or_try_create().telling(Tell::All)
+    };
+    match outcome.map_err(refused)? {
+        Outcome::Copied {
+            uid_validity,
+            source,
+            target,
+            ..
+        } if !source.is_empty() => Ok(Some(Code::CopyUid(uid_validity, source, target))),
+        _ => Ok(None),
     }
 }

@@ -3,6 +3,7 @@
 use super::reply::Reply;
 use super::store::parts;
 use super::user::{Done, User};
+use crate::accounts::Account;
 use account::{COMMIT_ROWS_MAX, Cause, Command, Which};
 use terms::{MailboxId, SequenceSet, SystemFlag, Uid, UidSet};
 
@@ -21,7 +22,11 @@ impl User {
             SequenceSet::SavedResult => selected.saved.clone(),
             set => set.resolve(last),
         });
-        match self.expunge_deleted(selected.mailbox(), only).await {
+        let account = selected.account.clone();
+        match self
+            .expunge_deleted(&account, selected.mailbox(), only)
+            .await
+        {
             // RFC 7162 §3.2.7, §3.2.9.
             Ok(true) if self.enabled.qresync => Ok(Reply::ok("expunged").with_modseq()),
             Ok(_) => Ok(Reply::ok("expunged")),
@@ -33,10 +38,11 @@ impl User {
     /// change; says whether there was anything.
     pub(super) async fn expunge_deleted(
         &self,
+        account: &Account,
         mailbox: MailboxId,
         only: Option<UidSet>,
     ) -> Result<bool, Reply> {
-        let state = self.account.with_table(mailbox).await?;
+        let state = account.with_table(mailbox).await?;
         if state.mailbox(mailbox).is_none() {
             return Err(Reply::gone());
         }
@@ -59,7 +65,7 @@ impl User {
                 deleted_only: true,
                 cause: Cause::Expunge,
             };
-            self.account.execute(command).await?;
+            account.execute(command).await?;
         }
         Ok(!deleted.is_empty())
     }

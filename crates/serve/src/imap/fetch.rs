@@ -10,7 +10,7 @@ use super::{Imap, resync};
 use crate::accounts::{Account, ExecuteError, Unavailable};
 use crate::query::{Fetch, Message};
 use crate::stream::{Stream, StreamError};
-use account::{Command, Outcome, Part, Refusal, Row, State, Table};
+use account::{Command, Outcome, Part, Refusal, Rights, Row, State, Table};
 use proto::imap::FetchModifiers;
 use proto::imap::response::{self, Code};
 use std::sync::Arc;
@@ -50,11 +50,12 @@ impl User {
             Err(reply) => return Ok(reply),
         };
         let tell = if uid { Tell::All } else { Tell::ButExpunges };
+        let account = selected.account.clone();
         if enabled.condstore {
             // What stands before the rows that are shown is told before them.
-            selected.tell(stream, &self.account, tell, enabled).await?;
+            selected.tell(stream, &account, tell, enabled).await?;
         }
-        let snapshot = match Snapshot::take(&self.account, selected, &uids, !uid).await {
+        let snapshot = match Snapshot::take(&account, selected, &uids, !uid).await {
             Ok(snapshot) => snapshot,
             Err(unavailable) => return Ok(Reply::from(unavailable).telling(tell)),
         };
@@ -81,8 +82,7 @@ impl User {
             tell,
             enabled,
         };
-        work.run(stream, &self.account, selected, &snapshot, &uids)
-            .await
+        work.run(stream, &account, selected, &snapshot, &uids).await
     }
 }
 
@@ -110,7 +110,10 @@ impl Work<'_> {
         {
             emit(stream, |out| selected.write_new_keywords(out, record));
         }
-        let sets_seen = Fetch::sets_seen(items) && selected.locked().is_none();
+        let sets_seen = Fetch::sets_seen(items)
+            && selected.locked().is_none()
+            // RFC 4314 §4: kept for those who have the right s.
+            && selected.rights.has(Rights::SEEN);
         let at_once = if sets_seen { SEEN_MESSAGES } else { usize::MAX };
         let (mut readable, mut decodable) = (true, true);
         for part in parts(uids, at_once) {

@@ -2,12 +2,14 @@
 
 use super::reply::{Reply, Tell};
 use super::session::{Got, Session, Step};
+use crate::accounts::Account;
 use crate::stream::Filled;
 use futures::future::{Either, select};
 use proto::imap::Tag;
 use proto::imap::response::Status;
 use std::pin::pin;
 use std::time::Duration;
+use terms::ModSeq;
 
 /// Longest line that is awaited: DONE, and some room for what is none.
 const LINE_OCTETS_MAX: u32 = 1_000;
@@ -40,11 +42,14 @@ pub(super) async fn idle(session: &mut Session, tag: Tag) -> Step {
             return Ok(None);
         };
         // Taken before looking, so that nothing falls between.
-        let seen = user.account.snapshot().head();
+        let account = user.account.clone();
+        let other = user.other_account();
+        let seen = account.snapshot().head();
+        let other = other.map(|other| (other.snapshot().head(), other));
         // Boxed: telling takes more room than waiting, and is soon over.
         Box::pin(user.tell(&mut session.stream, Tell::All)).await?;
         let filled = if user.awaits_news() {
-            let newer = pin!(user.account.newer_than(seen));
+            let newer = pin!(newer(&account, seen, other.as_ref()));
             // Both are cancel safe.
             match select(pin!(session.stream.fill(keep_alive)), newer).await {
                 Either::Left((filled, _)) => filled?,
@@ -61,5 +66,15 @@ pub(super) async fn idle(session: &mut Session, tag: Tag) -> Step {
                 }
             }
         }
+    }
+}
+
+/// Returns when there is something new in the account, or in another one whose
+/// mailbox is selected. Cancel safe.
+async fn newer(account: &Account, seen: ModSeq, other: Option<&(ModSeq, Account)>) {
+    let own = pin!(account.newer_than(seen));
+    match other {
+        None => drop(own.await),
+        Some((seen, other)) => drop(select(own, pin!(other.newer_than(*seen))).await),
     }
 }

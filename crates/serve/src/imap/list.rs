@@ -1,13 +1,17 @@
 //! LIST and LSUB.
 
+use super::metadata::{ANNOTATED, Found as Annotated, without_private};
 use super::pattern::Pattern;
+use super::place::{Others, may_match_others};
 use super::reply::Reply;
 use super::session::emit;
 use super::user::{Done, User};
 use crate::stream::{Stream, StreamError};
-use account::State;
+use account::{Mailbox, Rights, State};
+use proto::imap::response::Code;
 use proto::imap::{ListOptions, response};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use terms::{MailboxName, StatusItem};
 
 /// Names looked at before others get their turn.
@@ -36,17 +40,25 @@ impl User {
             Ok(state) => state,
             Err(reply) => return Ok(reply),
         };
+        let others = match self.others(reference, patterns).await {
+            Ok(others) => others,
+            Err(reply) => return Ok(reply),
+        };
         let names = if options.subscribed {
             with_levels(state.subscriptions())
         } else {
-            with_levels(state.mailboxes().map(|mailbox| &mailbox.name))
+            let own = state.mailboxes().map(|mailbox| &mailbox.name);
+            with_levels(own.chain(others.names()))
         };
         let listing = Listing {
             above: above_selected(&state, &options),
             state: &state,
+            others: &others,
+            rights: self.own_rights(),
             options,
             extended,
         };
+        let mut left_out = None;
         let patterns: Vec<Pattern> = patterns
             .iter()
             .map(|pattern| Pattern::new(reference, pattern))
@@ -57,14 +69,23 @@ impl User {
             let matches = |pattern: &Pattern| pattern.matches(name.as_str());
             if patterns.iter().any(matches)
                 && listing.write(&mut out, name)
-                && let Some(record) = state.mailbox_named(name)
-                && let items @ [_, ..] = listing.options.return_status.as_slice()
+                && let Some((state, record, rights)) = listing.find(name)
             {
+                let items = listing.options.return_status.as_slice();
                 // RFC 5819 §2: one that cannot be told is left out.
-                let values = self.status_values(&state, record, items, append_octets_max);
-                if let Ok(values) = values.await {
+                if !items.is_empty()
+                    && rights.has(Rights::READ)
+                    && let Ok(values) = self
+                        .status_values(state, record, items, append_octets_max)
+                        .await
+                {
                     response::mailbox_status(&mut out, name, &values, false);
                 }
+                if listing.options.return_my_rights {
+                    // RFC 8440 §3
+                    response::my_rights(&mut out, name, &rights.to_string(), false);
+                }
+                left_out = left_out.max(listing.write_metadata(&mut out, name));
             }
             if index % NAMES_MAX == NAMES_MAX - 1 {
                 stream.send(&out).await?;
@@ -73,7 +94,22 @@ impl User {
             }
         }
         stream.send(&out).await?;
-        Ok(Reply::ok("that is all"))
+        let reply = Reply::ok("that is all");
+        Ok(match left_out {
+            // RFC 5464 §4.2.1
+            Some(octets) => reply.with(Code::MetadataLongEntries(octets)),
+            None => reply,
+        })
+    }
+
+    /// The mailboxes of others, where the patterns may match one. RFC 4314 §4: those
+    /// with the right l.
+    async fn others(&self, reference: &str, patterns: &[String]) -> Result<Others, Reply> {
+        let wanted = |pattern: &String| may_match_others(reference, pattern);
+        if !patterns.iter().any(wanted) {
+            return Ok(Others::default());
+        }
+        self.shared_mailboxes().await
     }
 
     /// RFC 3501 §6.3.9. A level of a subscribed name that `%` stops at is told as
@@ -92,12 +128,17 @@ impl User {
             Ok(state) => state,
             Err(reply) => return Ok(reply),
         };
+        let others = match self.others(reference, patterns).await {
+            Ok(others) => others,
+            Err(reply) => return Ok(reply),
+        };
         let mut names = with_levels(state.subscriptions());
         if patterns.iter().all(|pattern| !pattern.contains('%')) {
             names.retain(|_, level| !*level);
         }
         each_match(stream, reference, patterns, &names, |out, name, level| {
-            let selectable = !level && state.mailbox_named(name).is_some();
+            let there = state.mailbox_named(name).is_some() || others.get(name).is_some();
+            let selectable = !level && there;
             let attributes: &[&str] = if selectable { &[] } else { &["\\Noselect"] };
             response::lsub(out, attributes, name, false);
         })
@@ -109,6 +150,9 @@ impl User {
 /// A LIST that is being answered.
 struct Listing<'a> {
     state: &'a State,
+    others: &'a Others,
+    /// On the user's own mailboxes.
+    rights: Rights,
     options: ListOptions,
     /// The client knows RFC 5258.
     extended: bool,
@@ -116,14 +160,45 @@ struct Listing<'a> {
     above: BTreeSet<MailboxName>,
 }
 
-impl Listing<'_> {
+impl<'a> Listing<'a> {
+    /// What has the name, of whomsoever.
+    fn find(&self, name: &MailboxName) -> Option<(&'a State, &'a Mailbox, Rights)> {
+        if let Some(record) = self.state.mailbox_named(name) {
+            return Some((self.state, record, self.rights));
+        }
+        let shared = self.others.get(name)?;
+        let record = shared.state.mailbox(shared.id)?;
+        Some((&shared.state, record, shared.rights))
+    }
+
+    /// Writes the annotations that are asked for; gives the octets of the longest
+    /// that is left out. RFC 9590 §3.
+    fn write_metadata(&self, out: &mut Vec<u8>, name: &MailboxName) -> Option<u64> {
+        let wanted = self.options.return_metadata.as_ref()?;
+        let (state, record, rights) = self.find(name)?;
+        if !rights.has_any(ANNOTATED) {
+            return None;
+        }
+        let own = state.account() == self.state.account();
+        let shown = if own {
+            Arc::clone(&record.metadata)
+        } else {
+            without_private(&record.metadata)
+        };
+        let found = Annotated::of(&shown, wanted);
+        if !found.values.is_empty() {
+            response::metadata(out, Some(name), found.values, false);
+        }
+        found.left_out
+    }
+
     /// Writes what is to be told of a name whose pattern matches; false if nothing.
     fn write(&self, out: &mut Vec<u8>, name: &MailboxName) -> bool {
         let above = self.above.contains(name);
         if !is_selected(self.state, &self.options, name) && !above {
             return false;
         }
-        let record = self.state.mailbox_named(name);
+        let record = self.find(name).map(|(_, record, _)| record);
         let mut attributes: Vec<&str> = Vec::new();
         if record.is_none() {
             // RFC 5258 §3: \NonExistent implies \Noselect, for who knows it.
@@ -137,12 +212,15 @@ impl Listing<'_> {
         if subscribed && self.state.is_subscribed(name) {
             attributes.push("\\Subscribed");
         }
-        attributes.push(if self.state.has_children(name) {
+        let has_children = self.state.has_children(name) || self.others.has_children(name);
+        attributes.push(if has_children {
             "\\HasChildren"
         } else {
             "\\HasNoChildren"
         });
-        let uses = record.map(|record| record.special_uses);
+        // What another user's mailbox is for is not what it is for here.
+        let own = self.state.mailbox_named(name);
+        let uses = own.map(|record| record.special_uses);
         let uses: Vec<_> = uses.into_iter().flat_map(|uses| uses.iter()).collect();
         attributes.extend(uses.iter().map(|special| special.as_str()));
         if above {

@@ -123,7 +123,7 @@ async fn logged_in(session: &mut Session, tag: &Tag, login: auth::Login) -> Step
     let directory = &session.imap.directory;
     let standing = directory.standing(login.account.id(), login.device);
     session.stream.heed(standing);
-    let mut user = User::new(login.name, login.account);
+    let mut user = User::new(login.name, login.account, directory.clone());
     user.may_delete = login.may_delete;
     session.user = Some(Box::new(user));
     let limits = within(&session.stream.node().limits, Limits::LOGGED_IN);

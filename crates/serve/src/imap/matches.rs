@@ -79,7 +79,7 @@ impl User {
             }
         }
         let all = selected.view.uids();
-        let snapshot = match Snapshot::take(&self.account, selected, &all, false).await {
+        let snapshot = match Snapshot::take(&selected.account, selected, &all, false).await {
             Ok(snapshot) => snapshot,
             Err(unavailable) => return Ok(Err(Reply::from(unavailable).telling(tell))),
         };

@@ -4,9 +4,9 @@
 
 use super::reply::Reply;
 use super::user::{Done, User, existing};
-use crate::accounts::ExecuteError;
+use crate::accounts::{Account, ExecuteError};
 use crate::stream::{Stream, StreamError};
-use account::{Command, METADATA_LIMITS, Metadata, Refusal, State};
+use account::{Command, METADATA_LIMITS, Metadata, Refusal, Rights, State};
 use proto::imap::response::{self, Code};
 use proto::imap::{GetMetadata, Mailbox, MetadataDepth, MetadataOptions, SetMetadata};
 use std::collections::BTreeMap;
@@ -16,18 +16,30 @@ use terms::{MailboxId, MailboxName, ModSeq};
 /// Of which mailbox annotations are; `None`: of the account itself.
 type Of = Option<MailboxId>;
 
+/// RFC 5464 §3.3: "any one of" these, besides l.
+pub(super) const ANNOTATED: Rights = Rights::READ
+    .and(Rights::SEEN)
+    .and(Rights::WRITE)
+    .and(Rights::INSERT)
+    .and(Rights::POST);
+
 impl User {
     /// RFC 5464 §4.2
     pub(super) async fn get_metadata(&mut self, stream: &mut Stream, asked: GetMetadata) -> Done {
-        let (name, of) = match self.annotated(asked.mailbox).await {
+        let (name, account, of) = match self.annotated(asked.mailbox).await {
             Ok(found) => found,
             Err(reply) => return Ok(reply),
         };
-        let state = self.account.snapshot();
+        let state = account.snapshot();
         let Some(metadata) = state.metadata(of) else {
             return Ok(Reply::gone());
         };
-        let found = Found::of(metadata, &asked.wanted);
+        let shown = if account.id() == self.account.id() {
+            Arc::clone(metadata)
+        } else {
+            without_private(metadata)
+        };
+        let found = Found::of(&shown, &asked.wanted);
         if !found.values.is_empty() {
             let mut out = Vec::new();
             response::metadata(&mut out, name.as_ref(), found.values, false);
@@ -43,10 +55,16 @@ impl User {
 
     /// RFC 5464 §4.3: all or none.
     pub(super) async fn set_metadata(&mut self, asked: SetMetadata) -> Done {
-        let (_, of) = match self.annotated(asked.mailbox).await {
+        let (_, account, of) = match self.annotated(asked.mailbox).await {
             Ok(found) => found,
             Err(reply) => return Ok(reply),
         };
+        let other = account.id() != self.account.id();
+        if other && asked.entries.iter().any(|(entry, _)| is_private(entry)) {
+            // RFC 5464 §4.3
+            let text = "private annotations are kept of one's own mailboxes alone";
+            return Ok(Reply::no(Code::MetadataNoPrivate, text));
+        }
         if let Some(reply) = refused(of, &asked.entries) {
             return Ok(reply);
         }
@@ -55,9 +73,11 @@ impl User {
             mailbox: of,
             entries: asked.entries,
         };
-        match self.account.execute(command).await {
+        match account.execute(command).await {
             Ok(_) => {
-                if let Some(known) = &mut self.annotations {
+                if let Some(known) = &mut self.annotations
+                    && !other
+                {
                     known.own = Some((of, own));
                 }
                 Ok(Reply::ok("set"))
@@ -75,16 +95,17 @@ impl User {
     async fn annotated(
         &self,
         mailbox: Option<Mailbox>,
-    ) -> Result<(Option<MailboxName>, Of), Reply> {
-        let name = mailbox.map(existing).transpose()?;
-        let state = self.fresh().await?;
-        let Some(name) = name else {
-            return Ok((None, None));
+    ) -> Result<(Option<MailboxName>, Account, Of), Reply> {
+        let Some(name) = mailbox.map(existing).transpose()? else {
+            self.fresh().await?;
+            return Ok((None, self.account.clone(), None));
         };
-        match state.mailbox_named(&name) {
-            Some(mailbox) => Ok((Some(name), Some(mailbox.id))),
-            None => Err(Reply::no(Code::NonExistent, "no such mailbox")),
+        let place = self.place(name.clone()).await?;
+        let found = self.found_at(place, Rights::LOOKUP).await?;
+        if !found.rights.has_any(ANNOTATED) {
+            return Err(self.not_allowed(Rights::READ));
         }
+        Ok((Some(name), found.place.account, Some(found.id)))
     }
 
     /// From now on the session hears of annotations that others change. RFC 5464
@@ -148,6 +169,21 @@ impl<'a> Found<'a> {
         }
         found
     }
+}
+
+/// Whether an entry is for its owner's eyes alone. RFC 5464 §3.2.
+fn is_private(entry: &str) -> bool {
+    entry == "/private" || entry.starts_with("/private/")
+}
+
+/// What others see of the annotations of somebody's mailbox.
+pub(super) fn without_private(metadata: &Metadata) -> Metadata {
+    let shared = metadata.iter().filter(|(entry, _)| !is_private(entry));
+    Arc::new(
+        shared
+            .map(|(entry, value)| (entry.clone(), value.clone()))
+            .collect(),
+    )
 }
 
 /// What nobody can set.

@@ -11,6 +11,7 @@
 //! a TLS handshake is never seen after it; an answer that has begun is finished
 //! or the connection is closed.
 
+mod acl;
 mod append;
 mod capability;
 mod compress;
@@ -25,6 +26,7 @@ mod mailboxes;
 mod matches;
 mod metadata;
 mod pattern;
+mod place;
 mod quota;
 mod reply;
 mod resync;
@@ -39,6 +41,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod transfer;
 mod user;
 
 use crate::auth::Directory;

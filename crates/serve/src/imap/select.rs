@@ -4,12 +4,19 @@ use super::reply::{Reply, Tell};
 use super::resync::resync;
 use super::selected::{Selected, Shown, known_flags};
 use super::session::emit;
-use super::user::{Done, User, existing};
+use super::user::{Done, User};
 use crate::stream::Stream;
-use account::State;
+use account::{Rights, State};
 use proto::imap::response::{self, Code, Status};
 use proto::imap::{Mailbox, SelectParameters};
 use terms::SystemFlag;
+
+/// Who has none of these sees a mailbox that is read-only. RFC 4314 §5.2.
+const CHANGING: Rights = Rights::SEEN
+    .and(Rights::WRITE)
+    .and(Rights::INSERT)
+    .and(Rights::DELETED)
+    .and(Rights::EXPUNGE);
 
 impl User {
     /// RFC 3501 §6.3.1, §6.3.2
@@ -43,8 +50,9 @@ impl User {
                     let shown = Shown::of_news(self.enabled);
                     resync(stream, &mut selected, &state, known, shown).await?;
                 }
+                let changes = selected.rights.has_any(CHANGING);
                 self.selected = Some(Box::new(selected));
-                let (code, text) = if read_only {
+                let (code, text) = if read_only || !changes {
                     (Code::ReadOnly, "selected read-only")
                 } else {
                     (Code::ReadWrite, "selected")
@@ -60,27 +68,28 @@ impl User {
         mailbox: Mailbox,
         read_only: bool,
     ) -> Result<(Selected, std::sync::Arc<State>), Reply> {
-        let name = existing(mailbox)?;
-        let state = self.fresh().await?;
-        let Some(mailbox) = state.mailbox_named(&name) else {
-            let text = if state.is_level(&name) {
-                "only a level of names, no mailbox"
-            } else {
-                "no such mailbox"
-            };
-            return Err(Reply::no(Code::NonExistent, text));
-        };
-        Selected::open(&self.account, mailbox.id, read_only).await
+        // RFC 4314 §4
+        let found = self.found(mailbox, Rights::READ).await?;
+        Selected::open(&found.place.account, found.id, read_only, found.rights).await
     }
 
     /// RFC 3501 §6.4.2: expunges and says nothing of it; after EXAMINE it
     /// expunges nothing.
     pub(super) async fn close(&mut self) -> Done {
+        let rights = match self.rights_now().await {
+            Ok(rights) => rights,
+            Err(reply) => return Ok(reply),
+        };
         let Some(selected) = self.selected.take() else {
             return Ok(Self::nothing_selected());
         };
+        let account = selected.account.clone();
+        // RFC 4314 §4: without the right e nothing is expunged, and nothing said.
         if selected.locked().is_none()
-            && let Err(reply) = self.expunge_deleted(selected.mailbox(), None).await
+            && rights.is_some_and(|rights| rights.has(Rights::EXPUNGE))
+            && let Err(reply) = self
+                .expunge_deleted(&account, selected.mailbox(), None)
+                .await
         {
             // Still selected, so that the client can try again.
             self.selected = Some(selected);

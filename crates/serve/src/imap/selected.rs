@@ -2,16 +2,23 @@
 
 use super::enabled::Enabled;
 use super::reply::{Reply, Tell};
+use super::rights::permitted;
 use super::session::emit;
 use crate::accounts::Account;
 use crate::stream::{Stream, StreamError};
-use account::{Mailbox, RecentMarks, Refusal, Row, State, Table, Told, View};
+use account::{FlagRights, Mailbox, RecentMarks, Refusal, Rights, Row, State, Table, Told, View};
 use proto::imap::response::{self, Code, Status};
 use std::sync::Arc;
 use terms::{Flag, FlagSet, MailboxId, ModSeq, SequenceSet, SystemFlag, Uid, UidSet};
 
 /// A selected mailbox, as the session was told of it.
 pub(super) struct Selected {
+    /// Whose it is.
+    pub(super) account: Account,
+    /// What the user may do, when that was asked last.
+    pub(super) rights: Rights,
+    /// The user has lost the right to read it, and was told so.
+    pub(super) barred: bool,
     pub(super) view: View,
     /// EXAMINE.
     pub(super) read_only: bool,
@@ -32,6 +39,7 @@ impl Selected {
         account: &Account,
         mailbox: MailboxId,
         read_only: bool,
+        rights: Rights,
     ) -> Result<(Self, Arc<State>), Reply> {
         let state = account.with_table(mailbox).await?;
         let view = with_marks(account, read_only, |marks| {
@@ -41,6 +49,9 @@ impl Selected {
             return Err(Reply::no(Code::NonExistent, "no such mailbox"));
         };
         let selected = Self {
+            account: account.clone(),
+            rights,
+            barred: false,
             view,
             read_only,
             gone: false,
@@ -214,12 +225,15 @@ impl Selected {
         mailbox: &Mailbox,
         flags: FlagSet,
     ) {
+        let may = FlagRights::of(self.rights);
         let code = if self.read_only {
             Code::PermanentFlags(FlagSet::new(), false)
         } else {
-            let more = mailbox.keywords.len() < Mailbox::KEYWORDS_MAX;
-            // What mirrors the POP3 devices no client can set.
-            Code::PermanentFlags(account::without_collected(&flags), more)
+            let more = may.others && mailbox.keywords.len() < Mailbox::KEYWORDS_MAX;
+            // What mirrors the POP3 devices no client can set; nor flags that the
+            // rights do not cover (RFC 4314 §5.1.1).
+            let flags = permitted(&account::without_collected(&flags), may);
+            Code::PermanentFlags(flags, more)
         };
         let text = if self.read_only {
             "read-only"

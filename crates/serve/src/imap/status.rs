@@ -4,9 +4,9 @@ use super::reply::Reply;
 use super::session::emit;
 use super::user::{Done, User, existing};
 use crate::stream::Stream;
-use account::{Mailbox as Record, State};
+use account::{Mailbox as Record, Rights, State};
 use proto::imap::Mailbox;
-use proto::imap::response::{self, Code, StatusValue};
+use proto::imap::response::{self, StatusValue};
 use terms::{ModSeq, StatusItem, Uid};
 
 impl User {
@@ -22,9 +22,12 @@ impl User {
         }
         let found = async {
             let name = existing(mailbox)?;
-            let state = self.fresh().await?;
-            let Some(record) = state.mailbox_named(&name) else {
-                return Err(Reply::no(Code::NonExistent, "no such mailbox"));
+            let place = self.place(name.clone()).await?;
+            // RFC 4314 §4
+            let found = self.found_at(place, Rights::READ).await?;
+            let state = found.state;
+            let Some(record) = state.mailbox(found.id) else {
+                return Err(Reply::gone());
             };
             let limits = &stream.node().limits;
             let append_octets_max = limits.message_octets_max;
@@ -57,7 +60,7 @@ impl User {
         for item in items {
             let (name, number) = match item {
                 StatusItem::Messages => ("MESSAGES", counts.messages.into()),
-                StatusItem::Recent => ("RECENT", self.recent(record).await?),
+                StatusItem::Recent => ("RECENT", self.recent(state, record).await?),
                 StatusItem::UidNext => ("UIDNEXT", uid_next(record).value().into()),
                 StatusItem::UidValidity => ("UIDVALIDITY", record.uid_validity.value().into()),
                 StatusItem::Unseen => ("UNSEEN", counts.unseen.into()),
@@ -87,7 +90,9 @@ impl User {
     /// has been told, or it would never ask for what is between. RFC 7162 §3.1.7.
     fn modseq_of(&self, record: &Record, state: &State) -> ModSeq {
         match &self.selected {
-            Some(selected) if selected.mailbox() == record.id => {
+            Some(selected)
+                if selected.mailbox() == record.id && selected.account.id() == state.account() =>
+            {
                 selected.view.highest_modseq(state)
             }
             _ => record.highest_modseq,
@@ -95,13 +100,14 @@ impl User {
     }
 
     /// How many messages nobody was told of as \Recent. STATUS changes nothing.
-    async fn recent(&self, record: &Record) -> Result<u64, Reply> {
-        let told = self.account.recent_marks().told(record);
+    async fn recent(&self, state: &State, record: &Record) -> Result<u64, Reply> {
+        let account = self.account_of(state).await?;
+        let told = account.recent_marks().told(record);
         let from = told.checked_add(1).and_then(Uid::new);
         let Some(from) = from.filter(|&from| record.uid_next.is_none_or(|next| from < next)) else {
             return Ok(0);
         };
-        let state = self.account.with_table(record.id).await?;
+        let state = account.with_table(record.id).await?;
         Ok(state
             .table(record.id)
             .map_or(0, |table| table.rows_from(from).count() as u64))

@@ -98,8 +98,8 @@ impl User {
         let Some(selected) = &mut self.selected else {
             return Ok(Err(Self::nothing_selected()));
         };
-        let mailbox = selected.mailbox();
-        let before = match self.account.with_table(mailbox).await {
+        let (mailbox, account) = (selected.mailbox(), selected.account.clone());
+        let before = match account.with_table(mailbox).await {
             Ok(before) => before,
             Err(unavailable) => return Ok(Err(unavailable.into())),
         };
@@ -109,7 +109,7 @@ impl User {
             op: wanted.op.clone(),
             unchanged_since: wanted.unchanged_since,
         };
-        let outcome = match self.account.execute(command).await {
+        let outcome = match account.execute(selected.within(command)).await {
             Ok(outcome) => outcome,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -166,7 +166,7 @@ impl User {
             };
             selected.view.know(number, known);
         }
-        let state = match self.account.with_table(selected.mailbox()).await {
+        let state = match selected.account.with_table(selected.mailbox()).await {
             Ok(state) => state,
             Err(unavailable) => return Ok(Err(unavailable.into())),
         };
@@ -195,10 +195,11 @@ impl User {
         let Some(selected) = &mut self.selected else {
             return Ok(Err(Self::nothing_selected()));
         };
-        let news = selected.advance(&self.account, wanted.tell()).await;
+        let account = selected.account.clone();
+        let news = selected.advance(&account, wanted.tell()).await;
         let (state, mut told) = match news {
             Some(news) => news,
-            None => match self.account.with_table(selected.mailbox()).await {
+            None => match selected.account.with_table(selected.mailbox()).await {
                 Ok(state) => (state, Told::default()),
                 Err(unavailable) => return Ok(Err(unavailable.into())),
             },

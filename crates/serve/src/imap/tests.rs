@@ -29,8 +29,8 @@ async fn session() -> (Session, tokio::io::DuplexStream) {
         .await
         .unwrap();
     let (stream, client) = Stream::memory(node, 1 << 16);
-    let mut session = Session::new(stream, Imap::new("localhost", directory));
-    session.user = Some(Box::new(User::new("alice".to_owned(), account)));
+    let mut session = Session::new(stream, Imap::new("localhost", directory.clone()));
+    session.user = Some(Box::new(User::new("alice".to_owned(), account, directory)));
     (session, client)
 }
 

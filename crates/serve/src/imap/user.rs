@@ -1,16 +1,18 @@
 //! What a session is allowed after login.
 
+use super::Imap;
 use super::enabled::Enabled;
 use super::metadata::Annotations;
+use super::place::{OTHER_USERS, is_reserved};
 use super::reply::{Reply, Tell};
 use super::search::Asked;
 use super::selected::Selected;
 use super::session::emit;
 use super::store::Wanted;
-use super::{Imap, rights};
 use crate::accounts::{Account, Unavailable};
+use crate::auth::Directory;
 use crate::stream::{Stream, StreamError};
-use account::State;
+use account::{FlagRights, State};
 use proto::imap::response;
 use proto::imap::response::{Code, Status};
 use proto::imap::{CommandBody, Mailbox, Tag};
@@ -21,6 +23,8 @@ use terms::{MailboxName, ModSeq};
 pub(super) struct User {
     pub(super) name: String,
     pub(super) account: Account,
+    /// Who else there is.
+    pub(super) directory: Directory,
     pub(super) selected: Option<Box<Selected>>,
     /// Whether it may remove messages.
     pub(super) may_delete: bool,
@@ -34,10 +38,11 @@ pub(super) struct User {
 pub(super) type Done = Result<Reply, StreamError>;
 
 impl User {
-    pub(super) fn new(name: String, account: Account) -> Self {
+    pub(super) fn new(name: String, account: Account, directory: Directory) -> Self {
         Self {
             name,
             account,
+            directory,
             selected: None,
             may_delete: true,
             enabled: Enabled::default(),
@@ -54,9 +59,7 @@ impl User {
         body: CommandBody,
     ) -> Done {
         use CommandBody as Body;
-        if !self.may_delete
-            && let Some(reply) = rights::refusal(&body)
-        {
+        if let Err(reply) = self.permit(&body).await {
             return Ok(reply);
         }
         match body {
@@ -67,7 +70,8 @@ impl User {
             Body::SetMetadata(asked) => self.set_metadata(asked).await,
             Body::Noop | Body::Check => self.noop(matches!(body, Body::Check)).await,
             Body::Namespace => {
-                emit(stream, response::namespace);
+                let others = format!("{OTHER_USERS}/");
+                emit(stream, |out| response::namespace(out, &others));
                 Ok(Reply::ok("that is all"))
             }
             Body::Select {
@@ -75,8 +79,7 @@ impl User {
                 read_only,
                 parameters,
             } => self.select(stream, mailbox, read_only, parameters).await,
-            // RFC 4314 §4: without the right e nothing is expunged, and nothing said.
-            Body::Close if !self.may_delete => Ok(self.unselect()),
+            Body::Acl(command) => self.acl(stream, command).await,
             Body::Close => self.close().await,
             Body::Unselect => Ok(self.unselect()),
             Body::Create { mailbox, uses } => self.create(mailbox, &uses).await,
@@ -162,7 +165,13 @@ impl User {
         if check && self.selected.is_none() {
             return Ok(Self::nothing_selected());
         }
-        if self.account.fresh().await.is_err() {
+        let other = match &self.selected {
+            Some(selected) if selected.account.id() != self.account.id() => {
+                selected.account.fresh().await.is_err()
+            }
+            _ => false,
+        };
+        if other || self.account.fresh().await.is_err() {
             return Ok(Unavailable.into());
         }
         Ok(Reply::ok("done"))
@@ -177,12 +186,28 @@ impl User {
         if tell == Tell::Nothing {
             return Ok(());
         }
-        if let Some(selected) = &mut self.selected {
-            selected
-                .tell(stream, &self.account, tell, self.enabled)
-                .await?;
+        if self.may_be_told(stream)
+            && let Some(selected) = &mut self.selected
+        {
+            let account = selected.account.clone();
+            selected.tell(stream, &account, tell, self.enabled).await?;
         }
         self.tell_metadata(stream).await
+    }
+
+    /// The account of the mailbox that is selected, where that is another user's.
+    pub(super) fn other_account(&self) -> Option<Account> {
+        let selected = self.selected.as_ref()?;
+        let other = selected.account.id() != self.account.id();
+        other.then(|| selected.account.clone())
+    }
+
+    /// The flags that the user may change in their own mailboxes.
+    pub(super) fn own_flags(&self) -> FlagRights {
+        FlagRights {
+            deleted: self.may_delete,
+            ..FlagRights::ALL
+        }
     }
 
     /// Whether something may come that the session is told unasked.
@@ -214,7 +239,7 @@ impl User {
     /// session has been told.
     pub(super) fn highest_modseq(&self) -> Option<ModSeq> {
         let selected = self.selected.as_ref().filter(|selected| !selected.gone)?;
-        let state = self.account.snapshot();
+        let state = selected.account.snapshot();
         Some(selected.view.highest_modseq(&state))
     }
 
@@ -238,16 +263,17 @@ pub(super) fn new_name(mailbox: Mailbox) -> Result<MailboxName, Reply> {
     mailbox.map_err(|illegal| Reply::no(Code::Cannot, illegal.to_string()))
 }
 
-/// Where other users' mailboxes are to lie; nobody's own may be there.
-const OTHER_USERS: &str = "Users";
-
-/// The name that CREATE or RENAME is to give: not one of another user's.
-pub(super) fn own_new_name(mailbox: Mailbox) -> Result<MailboxName, Reply> {
-    let name = new_name(mailbox)?;
-    let first = name.as_str().split(MailboxName::SEPARATOR).next();
-    if first.is_some_and(|level| level.eq_ignore_ascii_case(OTHER_USERS)) {
-        let text = format!("{OTHER_USERS} is kept for mailboxes of other users");
-        return Err(Reply::no(Code::Cannot, text));
+/// A name that CREATE or RENAME may give in one's own account: not one of another
+/// user's.
+pub(super) fn check_own(name: &MailboxName) -> Result<(), Reply> {
+    if is_reserved(name) {
+        return Err(kept_for_others());
     }
-    Ok(name)
+    Ok(())
+}
+
+/// The answer to a name that only another user's mailbox could have.
+pub(super) fn kept_for_others() -> Reply {
+    let text = format!("{OTHER_USERS} is kept for mailboxes of other users");
+    Reply::no(Code::Cannot, text)
 }

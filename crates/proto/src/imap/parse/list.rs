@@ -1,6 +1,7 @@
 //! LIST's and LSUB's arguments.
 
 use super::cursor::{Cursor, Parsed};
+use super::metadata::metadata_options;
 use super::status_items;
 use crate::imap::command::{CommandBody, ListOptions};
 
@@ -94,7 +95,8 @@ fn select_opts(cursor: &mut Cursor<'_>, options: &mut ListOptions) -> Parsed<()>
     Ok(())
 }
 
-/// RFC 5258 §6, list-return-opts; RFC 5819 §4; RFC 6154 §6
+/// RFC 5258 §6, list-return-opts; RFC 5819 §4; RFC 6154 §6; RFC 8440 §4; RFC 9590
+/// §4
 fn return_opts(cursor: &mut Cursor<'_>, options: &mut ListOptions) -> Parsed<()> {
     if !cursor.eat_word("RETURN ") {
         return cursor.fail("RETURN");
@@ -107,6 +109,11 @@ fn return_opts(cursor: &mut Cursor<'_>, options: &mut ListOptions) -> Parsed<()>
         match cursor.atom("an option")?.to_ascii_uppercase().as_str() {
             // It is always told.
             "CHILDREN" => {}
+            "METADATA" => {
+                cursor.sp()?;
+                options.return_metadata = Some(metadata_options(cursor)?);
+            }
+            "MYRIGHTS" => options.return_my_rights = true,
             "SPECIAL-USE" => options.return_special_use = true,
             "STATUS" => {
                 cursor.sp()?;

@@ -73,6 +73,20 @@ fn options(cursor: &mut Cursor<'_>, wanted: &mut MetadataOptions) -> Parsed<()> 
     Ok(())
 }
 
+/// RFC 9590 §4: `[getmetadata-options SP] "(" entry *(SP entry) ")"`, of a LIST.
+pub(super) fn metadata_options(cursor: &mut Cursor<'_>) -> Parsed<MetadataOptions> {
+    let mut wanted = MetadataOptions::default();
+    if at_options(cursor) {
+        options(cursor, &mut wanted)?;
+        cursor.sp()?;
+    }
+    if cursor.peek() != Some(b'(') {
+        return cursor.fail("a list of entries");
+    }
+    wanted.entries = entries(cursor)?;
+    Ok(wanted)
+}
+
 /// `"0" / "1" / "infinity"`
 fn scope(cursor: &mut Cursor<'_>) -> Parsed<MetadataDepth> {
     let at = cursor.position();

@@ -1,5 +1,6 @@
 //! The grammar of commands.
 
+mod acl;
 mod append;
 mod create;
 mod cursor;
@@ -18,6 +19,7 @@ use cursor::Parsed;
 pub(super) use cursor::{Cursor, Fail, is_astring_char};
 pub(super) use fetch::whole_section;
 
+use super::acl::AclCommand;
 use super::command::{Command, CommandBody, Tag};
 use super::limits::ID_PAIRS_MAX;
 use terms::StatusItem;
@@ -72,6 +74,11 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "GETQUOTA" => quota::getquota(cursor),
         "GETQUOTAROOT" => one_mailbox(cursor).map(Body::GetQuotaRoot),
         "SETQUOTA" => quota::setquota(cursor),
+        "DELETEACL" => acl::delete_acl(cursor).map(Body::Acl),
+        "GETACL" => one_mailbox(cursor).map(|mailbox| Body::Acl(AclCommand::Get(mailbox))),
+        "LISTRIGHTS" => acl::list_rights(cursor).map(Body::Acl),
+        "MYRIGHTS" => one_mailbox(cursor).map(|mailbox| Body::Acl(AclCommand::Mine(mailbox))),
+        "SETACL" => acl::set_acl(cursor).map(Body::Acl),
         "GETMETADATA" => metadata::get_metadata(cursor).map(Body::GetMetadata),
         "ID" => id(cursor),
         "IDLE" => Ok(Body::Idle),

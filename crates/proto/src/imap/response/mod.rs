@@ -1,9 +1,11 @@
 //! Answers, written into memory. RFC 3501 §7.
 
+mod acl;
 mod code;
 mod fetch;
 mod metadata;
 
+pub use acl::{acl, list_rights, my_rights};
 pub use code::Code;
 pub use fetch::fetch_item_name;
 pub use metadata::{metadata, metadata_changed};
@@ -289,9 +291,12 @@ pub fn vanished(out: &mut Vec<u8>, earlier: bool, uids: &UidSet) {
 /// Runs of identifiers in one line.
 const VANISHED_RUNS_MAX: usize = 500;
 
-/// Writes `* NAMESPACE (("" "/")) NIL NIL`: own mailboxes only. RFC 2342 §5.
-pub fn namespace(out: &mut Vec<u8>) {
-    put(out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+/// Writes `* NAMESPACE (("" "/")) (("Users/" "/")) NIL`: own mailboxes, and those of
+/// other users below `others`. RFC 2342 §5.
+pub fn namespace(out: &mut Vec<u8>, others: &str) {
+    put(out, "* NAMESPACE ((\"\" \"/\")) ((");
+    quoted(out, others.as_bytes());
+    put(out, " \"/\")) NIL\r\n");
 }
 
 /// Writes `* ID ("name" "Restante" …)`. RFC 2971 §3.2.

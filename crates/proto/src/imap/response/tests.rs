@@ -75,7 +75,10 @@ fn statuses_and_codes() {
         |out| id(out, &[("name", "x\"y")]),
         "* ID (\"name\" \"x\\\"y\")\r\n",
     );
-    check(namespace, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+    check(
+        |out| namespace(out, "Users/"),
+        "* NAMESPACE ((\"\" \"/\")) ((\"Users/\" \"/\")) NIL\r\n",
+    );
 }
 
 #[test]

@@ -88,10 +88,15 @@ async fn find(
         Some(Err(_)) => None,
         None => user.selected.as_ref().map(|selected| selected.mailbox()),
     };
+    // Without a name it is the mailbox that is selected, whosever that is.
+    let account = match (&url.mailbox, &user.selected) {
+        (None, Some(selected)) if !selected.barred => selected.account.clone(),
+        _ => user.account.clone(),
+    };
     let Some(mailbox) = mailbox else {
         return Ok(None);
     };
-    let state = user.account.with_table(mailbox).await?;
+    let state = account.with_table(mailbox).await?;
     let there = state.mailbox(mailbox).is_some_and(|mailbox| {
         url.uid_validity
             .is_none_or(|validity| validity == mailbox.uid_validity)

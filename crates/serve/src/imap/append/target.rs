@@ -2,15 +2,15 @@
 
 use crate::accounts::Account;
 use crate::imap::reply::Reply;
-use crate::imap::rights::not_allowed;
+use crate::imap::rights::permitted;
 use crate::imap::session::Session;
 use crate::imap::user::{User, new_name};
 use crate::limits::{Limits, Octets};
 use crate::stream::Node;
-use account::{Command, MailboxRef, NewMessage, Outcome, Source, State};
+use account::{Command, FlagRights, MailboxRef, NewMessage, Outcome, Rights, Source, State};
 use proto::imap::response::{Code, Status};
 use proto::imap::{Mailbox, Replaces};
-use terms::{Flag, MailboxId, MailboxName, SequenceRange, SequenceSet, SystemFlag, Uid};
+use terms::{MailboxId, MailboxName, SequenceRange, SequenceSet, Uid};
 
 /// Octets of all messages of one command at the most: what is not bound yet
 /// counts against nobody's quota.
@@ -20,6 +20,8 @@ const OCTETS_MAX: u64 = 1 << 30;
 pub(super) struct Target {
     account: Account,
     name: MailboxName,
+    /// Flags that may be set there.
+    may: FlagRights,
     /// REPLACE: what goes.
     replaced: Option<(MailboxId, Uid)>,
 }
@@ -80,26 +82,31 @@ impl Target {
         let Some(user) = &session.user else {
             return Err(Reply::bad("log in first"));
         };
-        if replaces.is_some() && !user.may_delete {
-            return Err(not_allowed());
-        }
         let replaced = match replaces {
             Some(replaces) => Some(replaced(user, replaces)?),
             None => None,
         };
-        let name = new_name(mailbox)?;
-        let state = user.fresh().await?;
-        if state.mailbox_named(&name).is_none() {
-            return Err(Reply::no(Code::TryCreate, "no such mailbox"));
+        // RFC 4314 §4: the right i.
+        let place = user.place(new_name(mailbox)?).await?;
+        let own = place.owner.is_none();
+        let found = user.found_at(place, Rights::INSERT).await;
+        let found = found.map_err(|reply| if own { reply.or_try_create() } else { reply })?;
+        if let Some(selected) = &user.selected
+            && replaced.is_some()
+            && selected.account.id() != found.place.account.id()
+        {
+            let text = "a message is replaced in the account that it is in";
+            return Err(Reply::no(Code::Cannot, text));
         }
-        let mut room = Room::of(&state);
+        let mut room = Room::of(&found.state);
         if replaced.is_some() {
             // What goes makes room.
             (room.octets_max, room.messages_max) = (None, None);
         }
         let target = Self {
-            account: user.account.clone(),
-            name,
+            account: found.place.account,
+            name: found.place.name,
+            may: FlagRights::of(found.rights),
             replaced,
         };
         Ok((target, room))
@@ -112,11 +119,9 @@ impl Target {
 
     /// The messages become durable in their mailbox, all or none.
     pub(super) async fn bind(self, session: &mut Session, mut messages: Vec<NewMessage>) -> Reply {
-        if session.user.as_ref().is_some_and(|user| !user.may_delete) {
-            // RFC 4314 §4: flags that it may not set are left out, silently.
-            for message in &mut messages {
-                message.flags.remove(&Flag::System(SystemFlag::Deleted));
-            }
+        // RFC 4314 §4: flags that it may not set are left out, silently.
+        for message in &mut messages {
+            message.flags = permitted(&message.flags, self.may);
         }
         let to = MailboxRef::Name(self.name);
         let replaces = self.replaced.is_some();
@@ -160,6 +165,10 @@ fn replaced(user: &User, replaces: Replaces) -> Result<(MailboxId, Uid), Reply> 
     };
     if let Some(reply) = selected.locked() {
         return Err(reply);
+    }
+    let removing = Rights::DELETED.and(Rights::EXPUNGE);
+    if !selected.rights.has(removing) {
+        return Err(user.not_allowed(removing.without(selected.rights)));
     }
     let range = SequenceRange {
         first: replaces.message,
