@@ -281,6 +281,7 @@ fn limits(config: &Config) -> Outcome<Limits> {
         recipients_max: usize::try_from(set.recipients)?,
         before_login: set.login_timeout.0,
         imap_idle: set.imap_timeout.0,
+        literal_plus: set.literal_plus,
         imap_keep_alive: set.imap_keep_alive.0,
         pop3_idle: set.pop3_timeout.0,
         lmtp_idle: set.lmtp_timeout.0,

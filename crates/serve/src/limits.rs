@@ -40,6 +40,9 @@ pub struct Limits {
     pub line_octets_max: usize,
     /// Octets of all literals of one IMAP command but those of APPEND.
     pub literals_octets_max: usize,
+    /// IMAP literals of any length need not wait (LITERAL+); else none above 4,096
+    /// octets (LITERAL-). RFC 7888.
+    pub literal_plus: bool,
     /// Octets of a refused line or literal that are skipped before the
     /// connection is closed.
     pub skip_octets_max: u64,
@@ -127,6 +130,7 @@ impl Default for Limits {
             recipients_max: 1_000,
             line_octets_max: 64 << 10,
             literals_octets_max: 1 << 20,
+            literal_plus: true,
             skip_octets_max: 64 << 10,
             bad_commands_max: 20,
             wrong_passwords_max: 3,

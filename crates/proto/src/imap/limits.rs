@@ -13,15 +13,22 @@ pub struct Limits {
     pub command_octets_max: u32,
     /// Most literals in one command.
     pub literals_max: u32,
+    /// Longest literal that does not wait: none of its own, or
+    /// [`Limits::LITERAL_MINUS_OCTETS_MAX`].
+    pub unasked_octets_max: u32,
 }
 
 impl Limits {
+    /// Longest literal that does not wait, under LITERAL-. RFC 7888 §5.
+    pub const LITERAL_MINUS_OCTETS_MAX: u32 = 4_096;
+
     /// Before login: nothing but names, passwords and tokens is wanted.
     pub const BEFORE_LOGIN: Self = Self {
         line_octets_max: 16 << 10,
         literal_octets_max: 4 << 10,
         command_octets_max: 16 << 10,
         literals_max: 8,
+        unasked_octets_max: u32::MAX,
     };
     /// After login.
     pub const LOGGED_IN: Self = Self {
@@ -29,6 +36,7 @@ impl Limits {
         literal_octets_max: 64 << 10,
         command_octets_max: 256 << 10,
         literals_max: 1_000,
+        unasked_octets_max: u32::MAX,
     };
 }
 

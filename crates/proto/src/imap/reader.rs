@@ -369,6 +369,13 @@ impl CommandReader {
             return self.give_up(literal, Verdict::Bad(None, error));
         };
         let octets = u32::try_from(literal.octets).unwrap_or(u32::MAX);
+        if !literal.synchronizing && octets > self.limits.unasked_octets_max {
+            let error = SyntaxError {
+                expected: "a literal that waits, being so long,",
+                at: 0,
+            };
+            return self.give_up(literal, Verdict::Bad(Some(tag), error));
+        }
         let total = u64::from(octets).saturating_add(buffer.len() as u64);
         if octets > self.limits.literal_octets_max
             || total > u64::from(self.limits.command_octets_max)

@@ -260,6 +260,10 @@ table! {
         /// RFC 9051 §5.4 asks for 30 minutes at least.
         Default imap_timeout "imap-timeout": Span = Span::seconds(1_800), r#""30m""#;
 
+        /// Whether IMAP literals of any length may come without waiting (LITERAL+); if
+        /// not, none above 4,096 octets (LITERAL-).
+        Default literal_plus "literal-plus": bool = true, "true";
+
         /// How often an IMAP client in IDLE is told that the server is still there, so
         /// that boxes in between which forget silent connections do not.
         Default imap_keep_alive "imap-keep-alive": Span = Span::seconds(120), r#""2m""#;

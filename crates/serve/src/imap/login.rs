@@ -1,6 +1,6 @@
 //! STARTTLS, LOGIN, AUTHENTICATE.
 
-use super::capability::{Login, capabilities};
+use super::capability::Login;
 use super::reply::{Reply, Tell};
 use super::session::{End, Got, Session, Step, within};
 use super::user::User;
@@ -128,7 +128,7 @@ async fn logged_in(session: &mut Session, tag: &Tag, login: auth::Login) -> Step
     session.user = Some(Box::new(user));
     let limits = within(&session.stream.node().limits, Limits::LOGGED_IN);
     session.reader.set_limits(limits);
-    let code = Code::Capability(capabilities(&session.login_state()));
+    let code = Code::Capability(session.capabilities());
     answer(session, tag, Reply::ok("logged in").with(code)).await
 }
 

@@ -127,9 +127,21 @@ impl Session {
 
     /// RFC 3501 §7.1.1, OK as a greeting.
     fn greet(&mut self) {
-        let code = Code::Capability(capabilities(&self.login_state()));
+        let code = Code::Capability(self.capabilities());
         let text = format!("{} Restante ready", self.imap.hostname);
         self.untagged(Status::Ok, Some(&code), &text);
+    }
+
+    /// What is announced now.
+    pub(super) fn capabilities(&self) -> Vec<&'static str> {
+        let mut names = capabilities(&self.login_state());
+        if !self.stream.node().limits.literal_plus {
+            // RFC 7888 §5: one of the two.
+            for name in names.iter_mut().filter(|name| **name == "LITERAL+") {
+                *name = "LITERAL-";
+            }
+        }
+        names
     }
 
     pub(super) fn login_state(&self) -> capability::Login {
@@ -297,7 +309,7 @@ impl Session {
                 return login::authenticate(self, tag, &mechanism, initial).await;
             }
             CommandBody::Capability => {
-                let names = capabilities(&self.login_state());
+                let names = self.capabilities();
                 self.emit(|out| response::capability(out, &names));
                 Reply::ok("that is all")
             }
@@ -354,6 +366,11 @@ pub(super) fn within(node: &crate::limits::Limits, state: Limits) -> Limits {
     let least = |octets: u32, max: usize| octets.min(u32::try_from(max).unwrap_or(u32::MAX));
     Limits {
         line_octets_max: least(state.line_octets_max, node.line_octets_max),
+        unasked_octets_max: if node.literal_plus {
+            u32::MAX
+        } else {
+            Limits::LITERAL_MINUS_OCTETS_MAX
+        },
         literal_octets_max: least(state.literal_octets_max, node.literals_octets_max),
         ..state
     }

@@ -179,6 +179,10 @@ impl World {
                 Ok(())
             }
             ("xclient", [from]) => self.xclient.add(from),
+            ("literal-plus", [answer]) => {
+                self.limits.literal_plus = *answer == "yes";
+                Ok(())
+            }
             ("nul", [answer]) => {
                 self.nul = match *answer {
                     "refuse" => Nul::Refuse,

@@ -78,6 +78,7 @@ fn shown(part: &AppendPart) -> String {
 }
 
 const LIMITS: Limits = Limits {
+    unasked_octets_max: u32::MAX,
     line_octets_max: 100,
     literal_octets_max: 50,
     command_octets_max: 300,

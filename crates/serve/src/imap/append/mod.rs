@@ -15,7 +15,7 @@ use crate::limits::Octets;
 use crate::stream::{Filled, StreamError};
 use body::{Body, hold, hold_more};
 use proto::imap::response::Code;
-use proto::imap::{AppendHead, AppendLiteral, AppendPart, AppendStep};
+use proto::imap::{AppendHead, AppendLiteral, AppendPart, AppendStep, Limits};
 use std::sync::Arc;
 use std::time::Duration;
 use target::{Room, Target};
@@ -216,6 +216,13 @@ impl Appending {
         let Some(literal) = literal else {
             return Ok(());
         };
+        let unasked_max = u64::from(Limits::LITERAL_MINUS_OCTETS_MAX);
+        if !session.stream.node().limits.literal_plus
+            && !literal.synchronizing
+            && literal.octets > unasked_max
+        {
+            return Err(Reply::bad("so long a literal has to wait"));
+        }
         if literal.utf8 {
             // RFC 9755 §4: for sessions that have enabled it, of which there are none.
             return Err(Reply::bad("UTF8=ACCEPT is not enabled"));
