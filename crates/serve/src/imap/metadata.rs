@@ -129,7 +129,7 @@ impl User {
         }
         let now = Annotations::of(&state);
         let out = now.changed_since(known, &state);
-        *known = Box::new(now);
+        **known = now;
         stream.send(&out).await
     }
 }
@@ -203,13 +203,16 @@ fn refused(of: Of, entries: &[(String, Option<Vec<u8>>)]) -> Option<Reply> {
     None
 }
 
+/// Names, and what they are set to; `None`: removed.
+type Entries = Vec<(String, Option<Vec<u8>>)>;
+
 /// The annotations that a session has been told of.
 pub(super) struct Annotations {
     /// All changes up to this one.
     seen: ModSeq,
     all: BTreeMap<Of, Metadata>,
     /// What the command that runs has set: its session knows.
-    own: Option<(Of, Vec<(String, Option<Vec<u8>>)>)>,
+    own: Option<(Of, Entries)>,
 }
 
 impl Annotations {
