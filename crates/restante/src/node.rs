@@ -275,6 +275,8 @@ fn limits(config: &Config) -> Outcome<Limits> {
     let set = &config.limits;
     Ok(Limits {
         connections_max: usize::try_from(set.connections)?,
+        imap_sessions_max: usize::try_from(set.imap_per_account)?,
+        pop3_sessions_max: usize::try_from(set.pop3_per_account)?,
         octets_in_flight_max: usize::try_from(set.memory.0)?,
         tables_octets_max: tables_octets_max(set.table_memory)?,
         message_octets_max: set.message_octets.0,

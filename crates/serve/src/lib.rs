@@ -16,6 +16,7 @@ pub mod lmtp;
 pub mod notice;
 pub mod pop3;
 pub mod query;
+pub mod sessions;
 pub mod stream;
 #[cfg(test)]
 mod test_tls;

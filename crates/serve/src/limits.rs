@@ -13,6 +13,11 @@ pub struct Limits {
     /// Connections at once, all protocols together; further ones are told so and
     /// closed.
     pub connections_max: usize,
+    /// IMAP sessions of one account at once; one more is told `[LIMIT]` (RFC 5530 §3).
+    pub imap_sessions_max: usize,
+    /// POP3 sessions of one account at once; one more is told `[IN-USE]` (RFC 2449
+    /// §8.1.1).
+    pub pop3_sessions_max: usize,
     /// Octets in flight on the whole node: read and not yet handled, or waiting
     /// in queues. None left: sockets are not read.
     pub octets_in_flight_max: usize,
@@ -119,6 +124,8 @@ impl Default for Limits {
         const MINUTE: Duration = Duration::from_secs(60);
         Self {
             connections_max: 20_000,
+            imap_sessions_max: 50,
+            pop3_sessions_max: 10,
             octets_in_flight_max: 256 << 20,
             queue_octets_max: 4 << 20,
             commit_commands_max: 1_000,

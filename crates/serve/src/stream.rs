@@ -20,6 +20,7 @@ use crate::accounts::{Clock, Sweeps};
 use crate::env::Env;
 use crate::limits::{Limits, Octets, OctetsHeld};
 use crate::notice::{QuotaWatch, Templates};
+use crate::sessions::Sessions;
 use bytes::BytesMut;
 use deflate::Deflate;
 use proto::sasl::Binding;
@@ -57,6 +58,8 @@ pub struct Node {
     pub clock: Clock,
     /// What the hold has done.
     pub sweeps: Sweeps,
+    /// Who has logged in.
+    pub sessions: Sessions,
     /// Accounts that may have little room left.
     pub quota: QuotaWatch,
     /// An operator's own texts, where there are some.
@@ -72,6 +75,7 @@ impl Node {
             appends: Octets::new(limits.octets_in_flight_max / 2),
             clock: Clock::new(env.now(), env.elapsed()),
             sweeps: Sweeps::default(),
+            sessions: Sessions::default(),
             quota: QuotaWatch::default(),
             templates: OnceLock::new(),
             env,

@@ -241,6 +241,12 @@ table! {
         /// (loopback is not counted).
         Default connections_per_address "connections-per-address": u32 = 100, "100";
 
+        /// IMAP sessions of one account at one time; one more is told `[LIMIT]`.
+        Default imap_per_account "imap-per-account": u32 = 50, "50";
+
+        /// POP3 sessions of one account at one time; one more is told `[IN-USE]`.
+        Default pop3_per_account "pop3-per-account": u32 = 10, "10";
+
         /// Recipients of one LMTP delivery.
         Default recipients "recipients": u32 = 1_000, "1000";
 

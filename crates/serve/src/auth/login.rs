@@ -6,6 +6,7 @@ use super::scheme::{self, ScramHash, ScramKeys};
 use super::service::Checked;
 use super::throttle::Attempt;
 use crate::accounts::{Account, AccountName, ExecuteError, OpenError};
+use crate::sessions::SessionHeld;
 use crate::stream::{Peer, Stream};
 use account::DeviceId;
 use account::directory::{Command, DeviceUse, Record, State};
@@ -17,7 +18,7 @@ use terms::{AccountId, Timestamp};
 use tracing::{error, info, warn};
 
 /// By which protocol somebody logs in; a device may be for some only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// IMAP.
     Imap,
@@ -51,7 +52,7 @@ impl Access {
 }
 
 /// Somebody who has logged in.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Login {
     /// The account, as new as the store has it.
     pub account: Account,
@@ -61,6 +62,8 @@ pub struct Login {
     pub device: DeviceId,
     /// Whether it may remove messages: a device may not have been allowed to.
     pub may_delete: bool,
+    /// Its place among the account's sessions.
+    pub session: SessionHeld,
 }
 
 /// Why somebody could not log in.
@@ -76,6 +79,9 @@ pub enum LoginError {
         /// Until when.
         until: Timestamp,
     },
+    /// It was all right, but the account has as many sessions as it may have.
+    #[error("the account has too many sessions already")]
+    TooMany,
     /// Our own trouble: too much to do, or the store does not answer.
     #[error("no login is possible now, try later")]
     Unavailable,
@@ -193,6 +199,13 @@ impl Directory {
                 auth.wait_before_wrong(asked.at, consequence.delay).await;
                 Err(LoginError::Wrong)
             }
+            Err(LoginError::TooMany) => {
+                count(&counters.too_many);
+                // Nothing was guessed.
+                asked.attempt.right(name);
+                info!(peer = %access.peer, user = name, "a login was refused: too many sessions");
+                Err(LoginError::TooMany)
+            }
             Err(error) => {
                 count(&counters.unavailable);
                 Err(error)
@@ -295,7 +308,8 @@ impl Directory {
             }
             LoginError::Unavailable
         })?;
-        let now = self.accounts().node().env.now();
+        let node = self.accounts().node();
+        let now = node.env.now();
         let snapshot = account.snapshot();
         let device = snapshot.device(device).filter(|device| {
             let may = match access.protocol {
@@ -305,7 +319,13 @@ impl Directory {
             may && device.revoked.is_none() && device.expires.is_none_or(|end| now < end)
         });
         let device = device.ok_or(LoginError::Wrong)?;
+        let sessions_max = match access.protocol {
+            Protocol::Imap => node.limits.imap_sessions_max,
+            Protocol::Pop3 => node.limits.pop3_sessions_max,
+        };
+        let session = node.sessions.enter(id, access.protocol, sessions_max);
         Ok(Login {
+            session: session.map_err(|_| LoginError::TooMany)?,
             name: state.name_of(id).unwrap_or_default().to_owned(),
             device: device.id,
             may_delete: !device.may_not_delete,

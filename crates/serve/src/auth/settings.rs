@@ -61,6 +61,8 @@ pub struct Counters {
     pub refused: AtomicU64,
     /// Blocks that have begun.
     pub blocks: AtomicU64,
+    /// Logins of accounts that had too many sessions already.
+    pub too_many: AtomicU64,
     /// Logins that our own trouble has made impossible.
     pub unavailable: AtomicU64,
 }

@@ -124,6 +124,7 @@ async fn logged_in(session: &mut Session, tag: &Tag, login: auth::Login) -> Step
     let standing = directory.standing(login.account.id(), login.device);
     session.stream.heed(standing);
     let mut user = User::new(login.name, login.account, directory.clone());
+    user.session = Some(login.session);
     user.may_delete = login.may_delete;
     session.user = Some(Box::new(user));
     let limits = within(&session.stream.node().limits, Limits::LOGGED_IN);
@@ -141,6 +142,8 @@ async fn deny(session: &mut Session, tag: &Tag, name: &str, denied: &Denied) -> 
         Denied::Login(LoginError::Blocked { .. } | LoginError::Unavailable) => {
             Reply::no(Code::Unavailable, text)
         }
+        // RFC 5530 §3: the operator's limit, not a failure.
+        Denied::Login(LoginError::TooMany) => Reply::no(Code::Limit, text),
         Denied::Login(LoginError::Wrong) => Reply::no(Code::AuthenticationFailed, text),
     };
     answer(session, tag, reply).await?;

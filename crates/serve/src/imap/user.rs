@@ -11,6 +11,7 @@ use super::session::emit;
 use super::store::Wanted;
 use crate::accounts::{Account, Unavailable};
 use crate::auth::Directory;
+use crate::sessions::SessionHeld;
 use crate::stream::{Stream, StreamError};
 use account::{FlagRights, State};
 use proto::imap::response;
@@ -32,6 +33,8 @@ pub(super) struct User {
     pub(super) enabled: Enabled,
     /// With METADATA switched on: what it has been told of annotations.
     pub(super) annotations: Option<Box<Annotations>>,
+    /// Its place among the account's sessions, kept for as long as it is here.
+    pub(super) session: Option<SessionHeld>,
 }
 
 /// What a command of this state comes to.
@@ -47,6 +50,7 @@ impl User {
             may_delete: true,
             enabled: Enabled::default(),
             annotations: None,
+            session: None,
         }
     }
 

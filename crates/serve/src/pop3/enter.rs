@@ -111,6 +111,7 @@ impl Session {
         self.stream.heed(directory.standing(key.0, key.1));
         self.login_delay = delay;
         self.user = Some(login.name);
+        self.held = Some(login.session);
         self.enter(maildrop);
     }
 }

@@ -294,6 +294,10 @@ pub const GERMAN: &[(&str, &str)] = &[
     ),
     ("the account has expired", "das Konto ist abgelaufen"),
     (
+        "the account has too many sessions already",
+        "das Konto hat schon zu viele Sitzungen",
+    ),
+    (
         "the device is not allowed any more",
         "das Gerät ist nicht mehr zugelassen",
     ),
@@ -383,6 +387,7 @@ mod tests {
         for denied in [
             Denied::Mechanism,
             Denied::Acting,
+            Denied::Login(LoginError::TooMany),
             Denied::Login(LoginError::Unavailable),
             Denied::Login(LoginError::Wrong),
         ] {

@@ -109,6 +109,8 @@ impl Session {
             Denied::Login(LoginError::Unavailable) => {
                 self.err(Some(ResponseCode::SysTemp), &text);
             }
+            // RFC 2449 §8.1.1: the password was right, others have the drop.
+            Denied::Login(LoginError::TooMany) => self.err(Some(ResponseCode::InUse), &text),
             Denied::Login(LoginError::Blocked { until }) => {
                 let text = "too many wrong passwords came from your network; no login before {0}";
                 let until = hour(*until);

@@ -5,6 +5,7 @@ use super::language::Language;
 use super::maildrop::Maildrop;
 use super::transaction::{Replies, transaction};
 use crate::auth::{Dialogue, LANGUAGE_SETTING};
+use crate::sessions::SessionHeld;
 use crate::stream::{Filled, Revoked, Stream, StreamError};
 use bytes::Buf as _;
 use proto::pop3::reply::{self, Capability, ResponseCode};
@@ -30,6 +31,7 @@ pub fn run(stream: Stream, pop3: Pop3) -> impl Future<Output = ()> + Send {
         reader: LineReader::new(),
         state: State::Authorization(Authorization::default()),
         user: None,
+        held: None,
         bad_commands: 0,
         wrong_passwords: 0,
         retrieved: 0,
@@ -94,6 +96,8 @@ pub(super) struct Session {
     state: State,
     /// Who has logged in, for the log.
     pub(super) user: Option<String>,
+    /// Its place among the account's sessions.
+    pub(super) held: Option<SessionHeld>,
     bad_commands: u32,
     pub(super) wrong_passwords: u32,
     retrieved: u64,

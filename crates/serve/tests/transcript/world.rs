@@ -266,6 +266,11 @@ impl World {
                 self.limits.login_failures_max = max.parse().map_err(|_| "no number")?;
                 Ok(())
             }
+            ("sessions-max", [imap, pop3]) => {
+                self.limits.imap_sessions_max = imap.parse().map_err(|_| "no number")?;
+                self.limits.pop3_sessions_max = pop3.parse().map_err(|_| "no number")?;
+                Ok(())
+            }
             ("message-octets-max", [count]) => {
                 self.limits.message_octets_max = count.parse().map_err(|_| "no number")?;
                 Ok(())
