@@ -258,6 +258,15 @@ impl Root {
             }
             Change::RunWaits(since) => self.run_waits = *since,
             Change::UniqueIdFormSet(form) => self.unique_id_form.clone_from(form),
+            Change::TransferSet {
+                operation,
+                transfer,
+            } => {
+                match transfer {
+                    Some(transfer) => self.transfers.insert(*operation, transfer.clone()),
+                    None => self.transfers.remove(operation),
+                };
+            }
             Change::RightsSet { mailbox, rights } => {
                 if let Some(mailbox) = self.mailbox_mut(*mailbox) {
                     let acl = Arc::make_mut(&mut mailbox.acl);

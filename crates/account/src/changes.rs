@@ -4,6 +4,7 @@ use crate::device::Device;
 use crate::expunged::Cause;
 use crate::persistent::Run;
 use crate::rows::Rows;
+use crate::transfer::Transfer;
 use crate::{
     Collect, Counts, DeviceId, EmailSet, HoldSettings, Limits, SpecialUses, UniqueIdForm, Used,
 };
@@ -208,6 +209,11 @@ pub(crate) enum Change {
     SpecialUsesSet {
         mailbox: MailboxId,
         special_uses: SpecialUses,
+    },
+    /// What the account has to do with a MOVE between accounts.
+    TransferSet {
+        operation: u128,
+        transfer: Option<Transfer>,
     },
     /// Entries of a mailbox's list of rights: those with none go.
     RightsSet {

@@ -6,8 +6,8 @@ use crate::{
     Collect, DeviceId, DeviceProtocols, EmailSet, HoldSettings, Limits, SpecialUses, UniqueIdForm,
 };
 use terms::{
-    BlobId, EmailNumber, FlagSet, InternalDate, MailboxId, MailboxName, ModSeq, StoreMode, StoreOp,
-    Timestamp, Uid, UidSet, UidValidity,
+    AccountId, BlobId, EmailNumber, FlagSet, InternalDate, MailboxId, MailboxName, ModSeq,
+    StoreMode, StoreOp, Timestamp, Uid, UidSet, UidValidity,
 };
 
 /// Rows that one STORE or EXPUNGE touches in one commit; what is left is told in
@@ -253,6 +253,40 @@ pub enum Command {
         mailbox: MailboxId,
         /// What for.
         special_uses: SpecialUses,
+    },
+    /// Messages are about to go to another account.
+    BeginTransfer {
+        /// The operation's number: random and new.
+        operation: u128,
+        /// To which.
+        to: AccountId,
+        /// From where.
+        mailbox: MailboxId,
+        /// Which; up to [`COMMIT_ROWS_MAX`].
+        uids: UidSet,
+    },
+    /// Adds what has come from another account, unless it was withdrawn.
+    ReceiveTransfer {
+        /// The operation.
+        operation: u128,
+        /// From which.
+        from: AccountId,
+        /// Where to.
+        mailbox: MailboxId,
+        /// What; not empty.
+        messages: Vec<NewMessage>,
+    },
+    /// What was leaving has arrived: it is expunged here.
+    FinishTransfer(u128),
+    /// The operation is over.
+    ForgetTransfer(u128),
+    /// What has not arrived may not come any more; [`crate::Outcome::Arrived`] says
+    /// that it has.
+    WithdrawTransfer {
+        /// The operation.
+        operation: u128,
+        /// From which account.
+        from: AccountId,
     },
     /// Gives rights, or takes them. RFC 4314 §3.1, §3.2.
     SetRights {

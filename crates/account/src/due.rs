@@ -87,7 +87,11 @@ pub fn next_due(state: &State) -> Option<Timestamp> {
             .chain(warn_due(state, device))
             .min()
     });
-    [purge, clock, silent.min()].into_iter().flatten().min()
+    let transfer = state.transfers().map(|(_, transfer)| transfer.due()).min();
+    [purge, clock, silent.min(), transfer]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// The devices whose owner is to be told, at `now`, that they will be forgotten.

@@ -37,6 +37,7 @@ mod rows;
 mod settings;
 mod state;
 mod table;
+mod transfer;
 mod unique_id;
 mod view;
 
@@ -63,6 +64,7 @@ pub use rows::{Columns, Row, RowFlags, Rows};
 pub use settings::{Collect, Hold, HoldSettings, Limits, SeenAfterRetr, Used};
 pub use state::State;
 pub use table::Table;
+pub use transfer::{Transfer, TransferPart};
 pub use unique_id::{UniqueIdForm, UniqueIdFormError};
 pub use view::{RecentMarks, Told, View};
 

@@ -105,6 +105,8 @@ pub enum Outcome {
         /// account.
         waiting: u64,
     },
+    /// What was to be withdrawn has arrived.
+    Arrived,
     /// Rows came back.
     Restored {
         /// How many.

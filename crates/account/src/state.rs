@@ -9,6 +9,7 @@ use crate::outcome::{Part, Refusal};
 use crate::persistent::{Map, RunMap};
 use crate::rows::Row;
 use crate::table::Table;
+use crate::transfer::Transfer;
 use crate::{DeviceId, HoldSettings, Limits, UniqueIdForm, Used};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub(crate) struct Root {
     pub expunged_oldest: Option<Timestamp>,
     /// Entry and value. RFC 5464.
     pub metadata: Arc<BTreeMap<String, Vec<u8>>>,
+    /// Messages on their way between accounts, by the operation's number.
+    pub transfers: Map<u128, Transfer>,
     /// No annotation has changed after this change. Not on disk: after loading it
     /// is the head.
     pub metadata_changed: ModSeq,
@@ -310,6 +313,7 @@ impl Root {
             expunged_changed: ModSeq::ZERO,
             expunged_oldest: None,
             metadata: Arc::default(),
+            transfers: Map::new(),
             metadata_changed: ModSeq::ZERO,
             run_waits: None,
             unique_id_form: None,

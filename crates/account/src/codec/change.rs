@@ -11,8 +11,9 @@ use super::{
 use crate::changes::{Change, Changes, EpochMailbox, FlagGroup, Note, Placed, Sums, Taken};
 use crate::codec::root::{put_device, take_device};
 use crate::expunged::Cause;
+use crate::transfer::{Transfer, TransferPart};
 use crate::{Counts, DeviceId, SpecialUses, UniqueIdForm};
-use terms::{BlobId, EmailNumber, MailboxId, Malformed, ModSeq, Reader, Writer};
+use terms::{AccountId, BlobId, EmailNumber, MailboxId, Malformed, ModSeq, Reader, Writer};
 
 /// Version of the payload.
 const VERSION: u8 = 1;
@@ -184,6 +185,14 @@ fn put_change(w: &mut Writer, change: &Change) -> u8 {
         Change::UniqueIdFormSet(form) => {
             w.text(form.as_ref().map_or("", UniqueIdForm::as_str));
             20
+        }
+        Change::TransferSet {
+            operation,
+            transfer,
+        } => {
+            w.u128(*operation);
+            put_option(w, transfer.as_ref(), put_transfer);
+            26
         }
         Change::RightsSet { mailbox, rights } => {
             w.varint(mailbox.0.into());
@@ -400,6 +409,10 @@ fn take_change(r: &mut Reader<'_>, kind: u8) -> Result<Change> {
         },
         14 => Change::RunWaits(take_option(r, take_time)?),
         20 => Change::UniqueIdFormSet(take_unique_id_form(r)?),
+        26 => Change::TransferSet {
+            operation: r.u128()?,
+            transfer: take_option(r, take_transfer)?,
+        },
         25 => Change::RightsSet {
             mailbox: take_mailbox(r)?,
             rights: {
@@ -504,6 +517,43 @@ fn take_row_change(r: &mut Reader<'_>, kind: u8) -> Result<Change> {
         },
         _ => return Err(r.malformed("a change of a known kind")),
     })
+}
+
+pub(super) fn put_transfer(w: &mut Writer, transfer: &Transfer) {
+    put_time(w, transfer.time);
+    match &transfer.part {
+        TransferPart::Leaving { to, mailbox, uids } => {
+            w.u8(1);
+            w.u128(to.0);
+            w.varint(mailbox.0.into());
+            put_uid_set(w, uids);
+        }
+        TransferPart::Arrived { from } => {
+            w.u8(2);
+            w.u128(from.0);
+        }
+        TransferPart::Withdrawn { from } => {
+            w.u8(3);
+            w.u128(from.0);
+        }
+    }
+}
+
+pub(super) fn take_transfer(r: &mut Reader<'_>) -> Result<Transfer> {
+    let time = take_time(r)?;
+    let kind = r.u8()?;
+    let other = AccountId(r.u128()?);
+    let part = match kind {
+        1 => TransferPart::Leaving {
+            to: other,
+            mailbox: take_mailbox(r)?,
+            uids: take_uid_set(r)?,
+        },
+        2 => TransferPart::Arrived { from: other },
+        3 => TransferPart::Withdrawn { from: other },
+        _ => return Err(r.malformed("a part in a move")),
+    };
+    Ok(Transfer { time, part })
 }
 
 pub(super) fn take_cause(r: &mut Reader<'_>) -> Result<Cause> {

@@ -1,6 +1,8 @@
 //! The root section.
 
-use super::change::{put_counts, take_counts, take_mailbox, take_unique_id_form};
+use super::change::{
+    put_counts, put_transfer, take_counts, take_mailbox, take_transfer, take_unique_id_form,
+};
 use super::{
     Result, put_bool, put_copies, put_email_set, put_hold, put_keywords, put_limits, put_number,
     put_option, put_runs, put_time, put_uid_next, put_used, put_validity, take_bool, take_copies,
@@ -104,6 +106,15 @@ fn additions(root: &Root) -> Vec<(u8, Vec<u8>)> {
     if let Some(form) = &root.unique_id_form {
         add(16, &|w| w.text(form.as_str()));
     }
+    if !root.transfers.is_empty() {
+        add(24, &|w| {
+            w.varint(root.transfers.len() as u64);
+            for (operation, transfer) in root.transfers.iter() {
+                w.u128(*operation);
+                put_transfer(w, transfer);
+            }
+        });
+    }
     additions
 }
 
@@ -120,6 +131,12 @@ fn take_addition(root: &mut Root, kind: u8, octets: &[u8]) -> Result<()> {
             }
         }
         16 => root.unique_id_form = take_unique_id_form(&mut r)?,
+        24 => {
+            for _ in 0..r.count(18)? {
+                let operation = r.u128()?;
+                root.transfers.insert(operation, take_transfer(&mut r)?);
+            }
+        }
         _ => return Err(r.malformed("an addition of a known kind")),
     }
     r.finish()

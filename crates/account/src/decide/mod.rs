@@ -13,6 +13,7 @@ mod rights;
 mod settings;
 mod store;
 mod sweep;
+mod transfer;
 mod undo;
 
 pub(crate) use collect::{collected_by_reading, is_collected};
@@ -112,6 +113,23 @@ fn decide_within(
             mailbox,
             special_uses,
         } => mailboxes::set_special_uses(state, *mailbox, *special_uses),
+        Command::BeginTransfer {
+            operation,
+            to,
+            mailbox,
+            uids,
+        } => transfer::begin(state, *operation, *to, *mailbox, uids, now),
+        Command::ReceiveTransfer {
+            operation,
+            from,
+            mailbox,
+            messages,
+        } => transfer::receive(state, *operation, *from, *mailbox, messages, now),
+        Command::FinishTransfer(operation) => transfer::finish(state, *operation, now),
+        Command::ForgetTransfer(operation) => Ok(transfer::forget(state, *operation)),
+        Command::WithdrawTransfer { operation, from } => {
+            Ok(transfer::withdraw(state, *operation, *from, now))
+        }
         Command::SetRights {
             mailbox,
             identifier,

@@ -5,6 +5,7 @@ use crate::DeviceId;
 use crate::changes::{Change, EpochMailbox};
 use crate::outcome::{Decision, Outcome, Part, Refusal};
 use crate::state::State;
+use crate::transfer::TransferPart;
 use terms::{EmailNumber, MailboxId, ModSeq, Timestamp, Uid};
 
 /// By how much an Epoch lets the number of changes jump.
@@ -49,6 +50,22 @@ pub(super) fn epoch(state: &State, now: Timestamp) -> Result<Decision, Refusal> 
     if number > ModSeq::MAX.0 {
         return Err(Refusal::Exhausted);
     }
+    // Where identifiers are given anew, what was leaving is not known by them any
+    // more: it stays.
+    let stays = |id: MailboxId| {
+        let mut anew = mailboxes
+            .iter()
+            .filter(|after| after.uid_validity.is_some());
+        anew.any(|after| after.id == id)
+    };
+    let withdrawn: Vec<u128> = state
+        .transfers()
+        .filter(|(_, transfer)| match &transfer.part {
+            TransferPart::Leaving { mailbox, .. } => stays(*mailbox),
+            _ => false,
+        })
+        .map(|(operation, _)| operation)
+        .collect();
     let mut draft = Draft::new(state);
     draft.next = ModSeq(number);
     draft.push(Change::Epoch {
@@ -57,6 +74,12 @@ pub(super) fn epoch(state: &State, now: Timestamp) -> Result<Decision, Refusal> 
         next_device: DeviceId(state.root.next_device.0.saturating_add(ID_JUMP)),
         next_email: EmailNumber(state.root.next_email.0.saturating_add(UID_JUMP.into())),
     });
+    for operation in withdrawn {
+        draft.push(Change::TransferSet {
+            operation,
+            transfer: None,
+        });
+    }
     Ok(draft.decision(Outcome::Done))
 }
 

@@ -97,6 +97,32 @@ fn messages(house: &mut House, dice: &Dice) -> Vec<NewMessage> {
         .collect()
 }
 
+/// One account's part in a MOVE between two.
+fn transfer(house: &mut House, dice: &Dice) -> Command {
+    let operation = u128::from(dice.d % 3);
+    let here = mailbox(house, dice.a);
+    match dice.c % 6 {
+        0 | 1 => Command::BeginTransfer {
+            operation,
+            to: AccountId(9),
+            mailbox: here,
+            uids: uids(house, here, dice.a, dice.d),
+        },
+        2 => Command::ReceiveTransfer {
+            operation,
+            from: AccountId(9),
+            mailbox: here,
+            messages: messages(house, dice),
+        },
+        3 => Command::FinishTransfer(operation),
+        4 => Command::ForgetTransfer(operation),
+        _ => Command::WithdrawTransfer {
+            operation,
+            from: AccountId(9),
+        },
+    }
+}
+
 impl Dice {
     /// The command that the dice say, on the house as it is.
     pub(crate) fn command(&self, house: &mut House) -> Command {
@@ -240,6 +266,7 @@ impl Dice {
                 let form = forms[usize::from(b % 3)].map(UniqueIdForm::new);
                 Command::SetUniqueIdForm(form.transpose().unwrap())
             }
+            62 if b % 4 == 1 => transfer(house, self),
             62 if b % 2 == 0 => Command::SetRights {
                 mailbox: mailbox(house, c),
                 identifier: Identifier {

@@ -420,10 +420,12 @@ impl Machine for State {
     fn weight(command: &Command) -> usize {
         let set = |uids: &UidSet| uids.run_count() * 8;
         match command {
-            Command::Append { messages, .. } => messages
-                .iter()
-                .map(|message| 128 + message.prefix.len())
-                .sum(),
+            Command::Append { messages, .. } | Command::ReceiveTransfer { messages, .. } => {
+                messages
+                    .iter()
+                    .map(|message| 128 + message.prefix.len())
+                    .sum()
+            }
             Command::Store { uids, .. }
             | Command::Copy { uids, .. }
             | Command::Move { uids, .. }

@@ -19,6 +19,7 @@ mod steps;
 pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transfers;
 #[cfg(test)]
 mod two_nodes;
 mod writer;

@@ -218,6 +218,8 @@ impl Sweeper {
                 run.told += 1;
             }
         }
+        // What cannot be settled now stays due, and is tried again.
+        super::transfers::settle(self.directory.accounts(), &account, now).await;
         let command = Command::Sweep(self.directory.sweep_rules());
         match account.execute(command).await {
             Ok(Outcome::Swept {

@@ -80,12 +80,7 @@ impl User {
                     };
                     transfer(&source, within(command, may)).await
                 }
-                // RFC 6851 §3.3: a server "may refuse"; what COPY and EXPUNGE do
-                // one by one is plain to the client at every moment.
-                Target::Elsewhere(_) => Err(Reply::no(
-                    Code::Cannot,
-                    "copy the messages to the other account, then expunge them here",
-                )),
+                Target::Elsewhere(found) => self.move_away(&source, &found).await,
             }
         };
         match moved.await {

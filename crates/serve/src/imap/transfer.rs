@@ -1,4 +1,7 @@
-//! COPY into another account.
+//! COPY and MOVE into another account.
+//!
+//! A MOVE is filed in both: [`account::Transfer`] says how it is never lost, never
+//! left in both and never doubled.
 //!
 //! The octets become blobs of that account's own: accounts may bind one blob, but
 //! one that came twice into an account by two ways could not be told from two.
@@ -8,10 +11,12 @@ use super::place::Found;
 use super::reply::Reply;
 use super::rights::permitted;
 use super::user::User;
-use crate::accounts::Account;
+use crate::accounts::{ExecuteError, transfers};
 use account::{Command, FlagRights, NewMessage, Outcome, Row};
 use bytes::Bytes;
 use proto::imap::response::Code;
+use std::sync::Arc;
+use std::time::Duration;
 use store::Store;
 use terms::{BlobId, FlagSet, UidSet};
 
@@ -19,12 +24,85 @@ use terms::{BlobId, FlagSet, UidSet};
 const MESSAGES_MAX: usize = 10_000;
 const OCTETS_MAX: u64 = 1 << 30;
 
+/// A move that took longer to begin is given up: after ten minutes it may be
+/// withdrawn.
+const BEGIN_MAX: Duration = Duration::from_secs(300);
+
 /// Octets of a blob that are read at once.
 const PIECE_OCTETS: u64 = 1 << 18;
 
 impl User {
     /// Copies messages into another account, all or none.
     pub(super) async fn carry(&self, source: &Source, to: &Found) -> Result<Option<Code>, Reply> {
+        let Some((messages, uids)) = self.carried_all(source, to).await? else {
+            return Ok(None);
+        };
+        let command = Command::Append {
+            mailbox: to.id.into(),
+            create: false,
+            messages,
+            source: account::Source::Append,
+        };
+        let placed = to.place.account.execute(command).await?;
+        Ok(copy_uid(placed, uids))
+    }
+
+    /// Moves messages into another account, all or none.
+    pub(super) async fn move_away(
+        &self,
+        source: &Source,
+        to: &Found,
+    ) -> Result<Option<Code>, Reply> {
+        let Some((messages, uids)) = self.carried_all(source, to).await? else {
+            return Ok(None);
+        };
+        let node = Arc::clone(self.directory.accounts().node());
+        let operation = node.env.random_u128();
+        let (account, target) = (&source.account, &to.place.account);
+        let begin = Command::BeginTransfer {
+            operation,
+            to: target.id(),
+            mailbox: source.mailbox,
+            uids: uids.clone(),
+        };
+        let began = node.env.monotonic();
+        account.execute(begin).await?;
+        if node.env.monotonic() - began > BEGIN_MAX {
+            // Somebody may be withdrawing it.
+            transfers::forget(account, operation).await;
+            return Err(not_stored());
+        }
+        let receive = Command::ReceiveTransfer {
+            operation,
+            from: account.id(),
+            mailbox: to.id,
+            messages,
+        };
+        match target.execute(receive).await {
+            Ok(placed) => {
+                if !transfers::finish(account, target, operation).await {
+                    let text = "the messages have arrived; they are expunged here soon";
+                    return Err(Reply::no(Code::Unavailable, text));
+                }
+                Ok(copy_uid(placed, uids))
+            }
+            Err(ExecuteError::Unavailable) => {
+                // Whether they have arrived is found out later.
+                Err(crate::accounts::Unavailable.into())
+            }
+            Err(error) => {
+                transfers::forget(account, operation).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The messages for another account, and which they are; `None` if there are none.
+    async fn carried_all(
+        &self,
+        source: &Source,
+        to: &Found,
+    ) -> Result<Option<(Vec<NewMessage>, UidSet)>, Reply> {
         let state = source.account.with_table(source.mailbox).await?;
         let Some(record) = state.mailbox(source.mailbox) else {
             return Err(Reply::gone());
@@ -59,8 +137,7 @@ impl User {
             messages.push(self.carried(row, flags).await?);
         }
         let uids: UidSet = rows.iter().map(|row| row.uid).collect();
-        let placed = append(&to.place.account, to, messages).await?;
-        Ok(placed.map(|(validity, target)| Code::CopyUid(validity, uids, target)))
+        Ok(Some((messages, uids)))
     }
 
     /// A message for another account, with octets of its own.
@@ -107,22 +184,12 @@ fn not_stored() -> Reply {
     Reply::no(Code::Unavailable, "the messages could not be stored")
 }
 
-/// Adds the messages: they count against the owner's quota.
-async fn append(
-    account: &Account,
-    to: &Found,
-    messages: Vec<NewMessage>,
-) -> Result<Option<(terms::UidValidity, UidSet)>, Reply> {
-    let command = Command::Append {
-        mailbox: to.id.into(),
-        create: false,
-        messages,
-        source: account::Source::Append,
-    };
-    match account.execute(command).await? {
+/// RFC 4315 §3, COPYUID.
+fn copy_uid(placed: Outcome, source: UidSet) -> Option<Code> {
+    match placed {
         Outcome::Appended {
             uid_validity, uids, ..
-        } => Ok(Some((uid_validity, uids))),
-        _ => Ok(None),
+        } => Some(Code::CopyUid(uid_validity, source, uids)),
+        _ => None,
     }
 }
