@@ -11,7 +11,8 @@ use crate::place::Place;
 use crate::privileges::{Servant, make_data_directory};
 use crate::secret;
 use serve::accounts::NameRules;
-use serve::auth::{self, Auth, CertificateName, Cost, Scram};
+use serve::auth::oauth::ISSUER_TIMEOUT;
+use serve::auth::{self, Auth, CertificateName, Cost, OAuth, OAuthSettings, Scram, TokenSource};
 use serve::imap::Imap;
 use serve::lmtp::{Lmtp, Nul, OverQuota};
 use serve::notice::Templates;
@@ -68,7 +69,7 @@ impl Opened {
         let failure = store.failure();
         let store: Arc<dyn Store> = Arc::new(store);
         let accounts = Accounts::new(Arc::clone(&node), Arc::clone(&store));
-        let settings = settings(place)?;
+        let settings = settings(place, &node.env)?;
         let auth = Auth::with(Arc::clone(&node), Cost::default(), settings);
         let rules = NameRules {
             default_domain: place.config.default_domain.clone(),
@@ -240,7 +241,7 @@ fn tables_octets_max(set: Option<Octets>) -> Outcome<usize> {
 }
 
 /// How people log in.
-fn settings(place: &Place) -> Outcome<auth::Settings> {
+fn settings(place: &Place, env: &Env) -> Outcome<auth::Settings> {
     let set = &place.config.auth;
     Ok(auth::Settings {
         scram: match set.scram {
@@ -255,8 +256,49 @@ fn settings(place: &Place) -> Outcome<auth::Settings> {
                 config::ClientName::Cn => CertificateName::CommonName,
             })
         }),
+        oauth: oauth(&set.oauth, env)?,
         ..auth::Settings::new(secret::of(&place.data)?)
     })
+}
+
+/// What checks bearer tokens, where it is said how.
+fn oauth(set: &config::OAuth, env: &Env) -> Outcome<Option<OAuth>> {
+    if !set.is_set() {
+        return Ok(None);
+    }
+    let source = match (&set.introspection_url, &set.jwks_url) {
+        (Some(url), _) => {
+            let secret = match (&set.client_secret, &set.client_secret_file) {
+                (Some(secret), _) => secret.0.clone(),
+                (None, Some(file)) => {
+                    let text = std::fs::read_to_string(file).when(file.display())?;
+                    text.trim_end_matches(['\r', '\n']).to_owned()
+                }
+                (None, None) => String::new(),
+            };
+            TokenSource::Introspection {
+                url: url.clone(),
+                client_id: set.client_id.clone().unwrap_or_default(),
+                client_secret: secret.into(),
+            }
+        }
+        (None, Some(url)) => TokenSource::Keys(url.clone()),
+        (None, None) => TokenSource::Issuer,
+    };
+    let ca = set.ca.as_ref();
+    let ca = ca.map(|file| std::fs::read(file).when(file.display()));
+    let settings = OAuthSettings {
+        source,
+        issuer: set.issuer.clone(),
+        audience: set.audience.clone(),
+        claim: set.claim.clone(),
+        scopes: set.scopes.clone(),
+        ca: ca.transpose()?,
+        timeout: ISSUER_TIMEOUT,
+    };
+    OAuth::new(env, settings)
+        .map(Some)
+        .map_err(|why| Failure::new(format!("[auth.oauth]: {why}")))
 }
 
 /// An operator's own texts.

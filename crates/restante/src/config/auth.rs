@@ -1,7 +1,7 @@
 //! `[auth]`: how people log in.
 
-use super::Span;
 use super::table::table;
+use super::{OAuth, Span};
 
 table! {
     /// Logging in. docs/AUTH.md says what each mechanism is for.
@@ -27,6 +27,9 @@ table! {
 
         /// After how long a wrong password is forgotten.
         Default forget "forget": Span = Span::seconds(3_600), r#""1h""#;
+
+        /// Bearer tokens, below.
+        Set oauth "oauth": OAuth = OAuth::default(), "";
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::table::{Key, Table};
 use super::{
-    Address, Auth, Config, HoldDefaults, Limits, Listen, Log, Octets, Pop3, Protocol, Tls,
+    Address, Auth, Config, HoldDefaults, Limits, Listen, Log, OAuth, Octets, Pop3, Protocol, Tls,
 };
 use std::fmt;
 use std::ops::Range;
@@ -134,6 +134,9 @@ impl Reader<'_> {
         self.keys(root, Config::KEYS, "");
         self.child(root, "tls", Tls::KEYS);
         self.child(root, "auth", Auth::KEYS);
+        if let Some(oauth) = oauth(root).and_then(|oauth| oauth.get_ref().as_table()) {
+            self.keys(oauth, OAuth::KEYS, " in [auth.oauth]");
+        }
         self.child(root, "limits", Limits::KEYS);
         self.child(root, "pop3", Pop3::KEYS);
         self.child(root, "hold", HoldDefaults::KEYS);
@@ -250,6 +253,12 @@ impl Reader<'_> {
                 Some("add user = \"…\"".into()),
             );
         }
+        for (key, what, right) in config.auth.oauth.wrong() {
+            let table = oauth(root);
+            let value = table.and_then(|table| table.get_ref().as_table()?.get(key));
+            let at = value.or(table).map(Spanned::span);
+            self.fault(at, what, Some(right.into()));
+        }
         if config.limits.message_octets > MESSAGE_OCTETS_MAX {
             let limits = root
                 .get("limits")
@@ -273,6 +282,11 @@ pub(super) fn address_line(text: &str, listener: usize) -> Option<usize> {
     let entry = listeners(root.get_ref()).nth(listener)?;
     let address = entry.get_ref().as_table()?.get("address")?;
     Some(line_of(text, address.span().start))
+}
+
+/// `[auth.oauth]`
+fn oauth<'a, 'i>(root: &'a DeTable<'i>) -> Option<&'a Spanned<DeValue<'i>>> {
+    root.get("auth")?.get_ref().as_table()?.get("oauth")
 }
 
 /// The entries of `[[listen]]`.
@@ -437,6 +451,47 @@ mod tests {
                 "r.toml:13: nobody could log in at `*:110`; add [tls], or plaintext-login = true \
                  where the network is trusted",
             ],
+        );
+    }
+
+    #[test]
+    fn tokens_need_somebody_who_knows_them() {
+        let oauth = |text: &str, expected: &[&str]| {
+            check(
+                &format!("data = \"/m\"\n{IMAP}[auth.oauth]\n{text}"),
+                expected,
+            );
+        };
+        oauth(
+            "isuer = \"https://id.example\"\n",
+            &["r.toml:6: unknown key `isuer` in [auth.oauth]; did you mean `issuer`?"],
+        );
+        oauth(
+            "audience = \"mail\"\n",
+            &[
+                "r.toml:5: `[auth.oauth]` does not say how a token is checked; add issuer = \
+               \"https://…\"",
+            ],
+        );
+        oauth(
+            "issuer = \"http://id.example\"\n",
+            &[
+                "r.toml:6: `http://id.example` can be read and changed on its way; write https://",
+                "r.toml:5: `audience` is missing in [auth.oauth]; add for example audience = \
+                 \"restante\"",
+            ],
+        );
+        oauth(
+            "introspection-url = \"http://127.0.0.1/\"\njwks-url = \"https://x/\"\n",
+            &[
+                "r.toml:7: `jwks-url` and `introspection-url` are two ways; take one away",
+                "r.toml:6: `introspection-url` needs to know as whom to ask; add client-id and \
+                 client-secret-file",
+            ],
+        );
+        oauth(
+            "jwks-url = \"https://x/\"\naudience = \"a\"\nclient-secret = \"s\"\n",
+            &["r.toml:8: `client-secret` is of `introspection-url`; take it away"],
         );
     }
 

@@ -1,7 +1,7 @@
 //! The example file, made from the declarations of the tables.
 
 use super::table::{Key, Shown, Table};
-use super::{Auth, Config, HoldDefaults, Limits, Listen, Log, Pop3, Tls};
+use super::{Auth, Config, HoldDefaults, Limits, Listen, Log, OAuth, Pop3, Tls};
 use std::fmt::Write as _;
 
 /// The listeners that the example shows besides the first.
@@ -16,10 +16,7 @@ const MORE_LISTENERS: [(&str, &str); 4] = [
 pub fn example() -> String {
     let mut out = String::new();
     comment(&mut out, Config::ABOUT);
-    keys(
-        &mut out,
-        Config::KEYS.iter().filter(|key| !key.example.is_empty()),
-    );
+    keys(&mut out, Config::KEYS);
     table::<Listen>(&mut out, "[[listen]]");
     for (protocol, address) in MORE_LISTENERS {
         // A String takes every write.
@@ -30,6 +27,7 @@ pub fn example() -> String {
     }
     table::<Tls>(&mut out, "[tls]");
     table::<Auth>(&mut out, "[auth]");
+    table::<OAuth>(&mut out, "[auth.oauth]");
     table::<Limits>(&mut out, "[limits]");
     table::<Pop3>(&mut out, "[pop3]");
     table::<HoldDefaults>(&mut out, "[hold]");
@@ -42,11 +40,12 @@ fn table<T: Table>(out: &mut String, header: &str) {
     comment(out, T::ABOUT);
     out.push_str(header);
     out.push('\n');
-    keys(out, T::KEYS.iter());
+    keys(out, T::KEYS);
 }
 
-fn keys<'a>(out: &mut String, keys: impl Iterator<Item = &'a Key>) {
-    for key in keys {
+/// What has no example is a table and stands below.
+fn keys(out: &mut String, keys: &[Key]) {
+    for key in keys.iter().filter(|key| !key.example.is_empty()) {
         out.push('\n');
         comment(out, key.manual);
         let mark = if key.shown == Shown::Set { "" } else { "#" };
@@ -103,6 +102,7 @@ mod tests {
             HoldDefaults::KEYS,
             Pop3::KEYS,
             Tls::KEYS,
+            OAuth::KEYS,
         ]
         .iter()
         .flat_map(|keys| keys.iter())

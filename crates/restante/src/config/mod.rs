@@ -8,12 +8,14 @@
 mod auth;
 mod check;
 mod example;
+mod oauth;
 mod table;
 mod value;
 
 pub use auth::{Auth, ClientName, Scram};
 pub use check::ConfigError;
 pub use example::example;
+pub use oauth::OAuth;
 pub use value::{
     Address, Language, LogFormat, LogLevel, Mode, Nul, Octets, OverQuota, Percents, Protocol,
     Proxies, Span, Until,

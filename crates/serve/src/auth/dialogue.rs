@@ -4,12 +4,16 @@
 use super::certificate;
 use super::directory::Directory;
 use super::login::{Access, Login, LoginError, Target};
+use super::oauth::Refusal;
+use super::password::Password;
 use super::settings::Scram;
 use crate::stream::Stream;
 use account::directory::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use proto::sasl::{Channel, Claim, Exchange, Failure, Hash, Mechanism, Step};
+use proto::sasl::{Channel, Claim, Exchange, Failure, Hash, Mechanism, Secret, Step, TokenError};
+use sha2::{Digest as _, Sha256};
+use tracing::info;
 
 /// An exchange that goes on.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub struct Dialogue {
     name: String,
     /// What of a name is the account's.
     base: fn(&str) -> String,
+    /// What the client is told about a token that opens nothing.
+    token_error: Option<TokenError>,
     outcome: Option<Result<Login, Denied>>,
 }
 
@@ -91,7 +97,7 @@ impl Directory {
         let state = self.snapshot();
         let offered = |mechanism: &Mechanism| match mechanism {
             Mechanism::Plain | Mechanism::Login => true,
-            Mechanism::OAuthBearer | Mechanism::XOAuth2 => false,
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => self.auth().settings().oauth.is_some(),
             Mechanism::External => offer.certificate && self.auth().settings().external.is_some(),
             _ => {
                 let hash = mechanism.scram();
@@ -149,6 +155,7 @@ impl Dialogue {
             target: None,
             name: String::new(),
             base,
+            token_error: None,
             outcome: None,
         };
         let next = dialogue.go_on(step).await;
@@ -184,7 +191,7 @@ impl Dialogue {
                     let outcome = self.verify(claim).await;
                     let step = match &outcome {
                         Ok(_) => self.exchange.accept(),
-                        Err(_) => self.exchange.refuse(None),
+                        Err(_) => self.exchange.refuse(self.token_error.as_ref()),
                     };
                     self.outcome = Some(outcome);
                     step
@@ -230,7 +237,11 @@ impl Dialogue {
                 let login = self.external(&(self.base)(&authorization)).await?;
                 (login, authorization)
             }
-            Claim::Token { .. } => return Err(Denied::Mechanism),
+            Claim::Token { name, token } => {
+                self.name.clone_from(&name);
+                let login = self.token(&(self.base)(&name), &token).await?;
+                (login, name)
+            }
         };
         self.may_act(login, &authorization)
     }
@@ -268,6 +279,46 @@ impl Dialogue {
         directory
             .answer(asked, &self.access, name, None, login)
             .await
+    }
+
+    /// Opens the account that a token names; `wanted` is whom the client named.
+    async fn token(&mut self, wanted: &str, token: &Secret) -> Result<Login, Denied> {
+        let directory = self.directory.clone();
+        let oauth = directory.auth().settings().oauth.as_ref();
+        let oauth = oauth.ok_or(Denied::Mechanism)?;
+        let asked = directory.ask(&self.access, wanted)?;
+        let env = &directory.accounts().node().env;
+        let (name, found) = match oauth.check(env, token.reveal()).await {
+            Ok(named) => {
+                // Should the account not be there, or be another's.
+                self.token_error = oauth.error(Refusal::Invalid("it opens nothing"));
+                let found = directory.by_name(&self.access, &named).await;
+                if self.name.is_empty() {
+                    self.name.clone_from(&named);
+                }
+                (
+                    if wanted.is_empty() { &named } else { wanted }.to_owned(),
+                    found,
+                )
+            }
+            Err(refusal) => {
+                info!(peer = %self.access.peer, user = wanted, why = %refusal, "a token was refused");
+                self.token_error = oauth.error(refusal);
+                let error = match refusal {
+                    Refusal::Unavailable => LoginError::Unavailable,
+                    Refusal::Invalid(_) | Refusal::Scope => LoginError::Wrong,
+                };
+                (wanted.to_owned(), Err(error))
+            }
+        };
+        if matches!(found, Err(LoginError::Unavailable)) {
+            self.token_error = None;
+        }
+        // Of one length, so that one token is told from another.
+        let secret = STANDARD.encode(Sha256::digest(token.reveal()));
+        let secret = Password::new(secret.as_bytes());
+        let answer = directory.answer(asked, &self.access, &name, secret.as_ref(), found);
+        Ok(answer.await?)
     }
 
     /// Nobody may act for another.

@@ -1,6 +1,7 @@
 //! How logins are set up, and what is counted about them.
 
 use super::certificate::CertificateName;
+use super::oauth::OAuth;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use zeroize::Zeroizing;
@@ -15,6 +16,8 @@ pub struct Settings {
     /// What of a client's certificate names the account; `None`: no certificate
     /// is enough to log in.
     pub external: Option<CertificateName>,
+    /// What checks bearer tokens; `None`: none is taken.
+    pub oauth: Option<OAuth>,
 }
 
 impl Settings {
@@ -24,6 +27,7 @@ impl Settings {
             secret: Zeroizing::new(secret),
             scram: Scram::Auto,
             external: None,
+            oauth: None,
         }
     }
 }
@@ -33,6 +37,7 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("scram", &self.scram)
             .field("external", &self.external)
+            .field("oauth", &self.oauth)
             .finish_non_exhaustive()
     }
 }

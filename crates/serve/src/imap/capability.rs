@@ -119,6 +119,8 @@ mod tests {
                 Mechanism::ScramSha1Plus,
                 Mechanism::ScramSha256,
                 Mechanism::ScramSha1,
+                Mechanism::OAuthBearer,
+                Mechanism::XOAuth2,
                 Mechanism::External,
                 Mechanism::Plain,
                 Mechanism::Login,

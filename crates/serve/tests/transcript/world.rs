@@ -59,6 +59,8 @@ pub(crate) struct World {
     tls: Tls,
     client_tls: rustls::ClientConfig,
     plaintext_login: bool,
+    /// What checks bearer tokens.
+    pub(crate) oauth: Option<auth::OAuth>,
     from: Option<std::net::IpAddr>,
     nul: Nul,
     over_quota: OverQuota,
@@ -93,6 +95,7 @@ impl World {
             tls,
             client_tls,
             plaintext_login: true,
+            oauth: None,
             from: None,
             nul: Nul::Replace,
             over_quota: OverQuota::default(),
@@ -120,6 +123,7 @@ impl World {
             let accounts = Accounts::new(node.clone(), self.store.clone());
             let settings = auth::Settings {
                 external: Some(CertificateName::Email),
+                oauth: self.oauth.clone(),
                 ..auth::Settings::new([7; 32])
             };
             let auth = Auth::with(node.clone(), CHEAP, settings);
