@@ -7,7 +7,7 @@ use super::reply::Reply;
 use super::session::emit;
 use super::user::{Done, User, existing};
 use crate::stream::Stream;
-use account::State;
+use account::{Rights, State};
 use proto::imap::Mailbox;
 use proto::imap::response::{self, Code};
 
@@ -34,17 +34,19 @@ impl User {
     pub(super) async fn get_quota_root(&mut self, stream: &mut Stream, mailbox: Mailbox) -> Done {
         let found = async {
             let name = existing(mailbox)?;
-            let state = self.fresh().await?;
-            match state.mailbox_named(&name) {
-                Some(_) => Ok((name, state)),
-                None => Err(Reply::no(Code::NonExistent, "no such mailbox")),
-            }
+            let place = self.place(name.clone()).await?;
+            // RFC 4314 §4
+            Ok((name, self.found_at(place, Rights::READ).await?))
         };
         match found.await {
-            Ok((name, state)) => {
+            Ok((name, found)) => {
+                // What others take up is theirs to know.
+                let own = found.place.owner.is_none();
                 emit(stream, |out| {
-                    response::quota_root(out, &name, ROOT, false);
-                    write_quota(out, &state);
+                    response::quota_root(out, &name, own.then_some(ROOT), false);
+                    if own {
+                        write_quota(out, &found.state);
+                    }
                 });
                 Ok(Reply::ok("that is all"))
             }

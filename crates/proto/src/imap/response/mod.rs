@@ -253,12 +253,14 @@ pub fn quota(out: &mut Vec<u8>, root: &str, resources: &[(&str, u64, u64)]) {
     put(out, ")\r\n");
 }
 
-/// Writes `* QUOTAROOT INBOX ""`. RFC 9208 §4.2.2.
-pub fn quota_root(out: &mut Vec<u8>, name: &MailboxName, root: &str, utf8_names: bool) {
+/// Writes `* QUOTAROOT INBOX ""`; `None` where no root is told. RFC 9208 §4.2.2.
+pub fn quota_root(out: &mut Vec<u8>, name: &MailboxName, root: Option<&str>, utf8_names: bool) {
     put(out, "* QUOTAROOT ");
     mailbox(out, name, utf8_names);
-    out.push(b' ');
-    string(out, root.as_bytes());
+    if let Some(root) = root {
+        out.push(b' ');
+        string(out, root.as_bytes());
+    }
     put(out, "\r\n");
 }
 
