@@ -445,6 +445,39 @@ async fn https_needs_a_certificate_that_is_trusted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_user_name_says_which_device_polls() {
+    let (issuer, signer) = (Issuer::start(None), Signer::new("k", "ES256"));
+    publish(&issuer, &[&signer]);
+    let mut world = world(settings(&issuer)).await;
+    let mut bindings = Default::default();
+    for (keyword, arguments, block) in [
+        ("device", "alice phone secret2", &[][..]),
+        ("mail", "alice INBOX", &["Subject: x".to_owned()]),
+    ] {
+        let step = world.step(keyword, arguments, block, &mut bindings);
+        step.await.unwrap();
+    }
+    let token = signer.sign(&claims(&world, &issuer, &json!({})));
+    for (name, expected) in [
+        ("a=alice+phone", "+OK 1 messages"),
+        // What the telephone has collected is there for the others.
+        ("a=alice", "+OK 1 messages"),
+        ("a=alice+phone", "+OK 0 messages"),
+        ("", "+OK 1 messages"),
+        ("a=alice+unknown", "-ERR [AUTH] "),
+        ("a=bob+phone", "-ERR [AUTH] "),
+    ] {
+        let mut client = Client::new(&mut world, "pop3").await;
+        let (said, _) = client.login("OAUTHBEARER", &bearer(name, &token)).await;
+        assert!(said.starts_with(expected), "{name}: {said}");
+        if name == "a=alice+phone" && expected.contains('1') {
+            client.say("DELE 1").await;
+            assert_eq!(client.say("QUIT").await, "+OK goodbye");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn wrong_tokens_count_as_wrong_passwords_do() {
     let (issuer, signer) = (Issuer::start(None), Signer::new("k", "ES256"));
     publish(&issuer, &[&signer]);

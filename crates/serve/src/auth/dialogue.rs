@@ -273,7 +273,7 @@ impl Dialogue {
         }
         let asked = directory.ask(&self.access, name)?;
         let login = match found {
-            Some(name) => directory.by_name(&self.access, name).await,
+            Some(name) => directory.by_name(&self.access, name, authorization).await,
             None => Err(LoginError::Wrong),
         };
         directory
@@ -292,7 +292,7 @@ impl Dialogue {
             Ok(named) => {
                 // Should the account not be there, or be another's.
                 self.token_error = oauth.error(Refusal::Invalid("it opens nothing"));
-                let found = directory.by_name(&self.access, &named).await;
+                let found = directory.by_name(&self.access, &named, wanted).await;
                 if self.name.is_empty() {
                     self.name.clone_from(&named);
                 }

@@ -284,15 +284,28 @@ impl Directory {
             .await
     }
 
-    /// Opens the account of a name that somebody else has vouched for.
-    pub(super) async fn by_name(&self, access: &Access, name: &str) -> Result<Login, LoginError> {
+    /// Opens the account of a name that somebody else has vouched for; its owner may
+    /// say, by `wanted`, as which of its devices it polls.
+    pub(super) async fn by_name(
+        &self,
+        access: &Access,
+        name: &str,
+        wanted: &str,
+    ) -> Result<Login, LoginError> {
         let state = self.fresh().await.map_err(|_| LoginError::Unavailable)?;
         let target = self.target(&state, name).filter(|target| target.usable);
-        // With a device's name there is a device's password.
+        // Nobody vouches for a device: it is no name of a person.
         let target = target.filter(|target| target.main);
         let target = target.ok_or(LoginError::Wrong)?;
-        self.open_login(&state, access, target.id, target.device)
-            .await
+        let device = match self.target(&state, wanted) {
+            Some(wanted) if wanted.id == target.id => wanted
+                .usable
+                .then_some(wanted.device)
+                .ok_or(LoginError::Wrong)?,
+            // Another's, or nobody's: the caller has to see to that.
+            _ => target.device,
+        };
+        self.open_login(&state, access, target.id, device).await
     }
 
     async fn open_login(
