@@ -302,7 +302,7 @@ async fn an_issuer_in_trouble_makes_no_token_wrong() {
         Answer::Other("500 No\r\nContent-Length: 0\r\n\r\n"),
         Answer::Other("200 OK\r\nContent-Length: 3\r\n\r\nyes"),
         Answer::Other("200 OK\r\nContent-Length: 30\r\n\r\n{"),
-        Answer::Json(json!({"issuer": "https://other.example", "jwks_uri": url})),
+        Answer::Json(json!({"issuer": "https://other.example", "jwks_uri": right["jwks_uri"]})),
         Answer::Json(json!({"issuer": url, "jwks_uri": "http://192.0.2.1/jwks"})),
         Answer::Json(json!({"issuer": url, "jwks_uri": path})),
     ] {
