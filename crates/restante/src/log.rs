@@ -43,11 +43,17 @@ pub fn set_level(level: LogLevel) {
 }
 
 fn filter(level: LogLevel) -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
         // The libraries below have nothing to say to whoever reads this log.
         EnvFilter::new(format!(
             "{},fjall=warn,lsm_tree=warn,rustls=warn",
             level.as_str()
         ))
-    })
+    });
+    // At `trace` it writes out what it sends, tokens and secrets with it: whatever
+    // `RUST_LOG` says of everything does not go for it.
+    match "ureq=warn".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    }
 }

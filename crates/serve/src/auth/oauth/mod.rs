@@ -209,7 +209,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Invalid(why) => why,
             Self::Scope => "it does not allow what is needed",
-            Self::Unavailable => "the issuer does not answer",
+            Self::Unavailable => "the issuer cannot be asked now",
         })
     }
 }
