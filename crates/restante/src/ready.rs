@@ -41,8 +41,10 @@ pub fn ready(
                     .listen
                     .iter()
                     .filter_map(|listen| match &listen.address {
+                        // The system chooses port 0 anew at each start: it is none
+                        // to write down.
                         Address::Tcp { host, port } if listen.protocol == protocol => {
-                            Some((listen.address.is_local(), host, *port))
+                            (*port != 0).then_some((listen.address.is_local(), host, *port))
                         }
                         _ => None,
                     });
@@ -137,7 +139,9 @@ mod tests {
     fn the_safest_listener_is_told() {
         let config = config(&[
             (Protocol::Imap, "127.0.0.1", 143),
+            (Protocol::Imaps, "127.0.0.1", 0),
             (Protocol::Imaps, "*", 993),
+            (Protocol::Pop3s, "*", 0),
             (Protocol::Pop3, "127.0.0.1", 1110),
         ]);
         let found = ready(&config, "ann@example.org", Some("laptop"), true, true);
