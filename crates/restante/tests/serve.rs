@@ -7,7 +7,7 @@ mod common;
 use common::{Line, bad, command, connect, connect_tls, connect_tls_after, good, run, run_with};
 use rustix::process::Signal;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -161,6 +161,22 @@ fn a_server_serves_until_it_is_told_to_stop() {
     lmtp.ask("Subject: the-secret-content\r\n\r\nx\r\n.", "250 ");
     let delivery = server.says("delivery");
     assert_eq!(delivery["to"], "anna@example.org", "{delivery}");
+
+    // What is answered last counts too.
+    let mut short = UnixStream::connect(&socket).unwrap();
+    short.write_all(b"LHLO test\r\nQUIT\r\n").unwrap();
+    let mut answers = String::new();
+    short.read_to_string(&mut answers).unwrap();
+    let ended = server.says("session ended");
+    assert_eq!(ended["octets_out"], answers.len(), "{ended}");
+
+    // A name as long as a line may be is not a line of the log as long.
+    let mut stranger = connect(imap);
+    stranger.until("* OK ");
+    let name = "x".repeat(7_000);
+    stranger.ask(&format!("1 LOGIN {name} y"), "1 NO ");
+    let failed = server.says("login failed");
+    assert_eq!(failed["user"], "x".repeat(255));
 
     let mut waiting = connect(imap);
     waiting.until("* OK ");

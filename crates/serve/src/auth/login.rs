@@ -94,6 +94,15 @@ pub fn hour(time: Timestamp) -> String {
     format!("{hours:02}:{minutes:02}:{seconds:02} UTC")
 }
 
+/// Longest name that is logged; a longer one is no account's.
+const SHOWN_NAME_OCTETS_MAX: usize = 255;
+
+/// A name as the log has it: whoever connects writes it, as long as a line may be.
+pub fn shown_name(name: &str) -> &str {
+    let end = name.floor_char_boundary(SHOWN_NAME_OCTETS_MAX);
+    name.get(..end).unwrap_or_default()
+}
+
 /// When and from where something was used.
 #[derive(Clone, Debug)]
 pub(super) struct Used {
@@ -194,7 +203,7 @@ impl Directory {
                 if let Some(until) = consequence.blocked {
                     count(&counters.blocks);
                     let until = hour(self.wall(until));
-                    warn!(peer = %access.peer, user = name, until, "too many wrong passwords: the network is blocked");
+                    warn!(peer = %access.peer, user = shown_name(name), until, "too many wrong passwords: the network is blocked");
                 }
                 auth.wait_before_wrong(asked.at, consequence.delay).await;
                 Err(LoginError::Wrong)

@@ -24,7 +24,7 @@ pub use defaults::HoldDefaults;
 pub use devices::NewDevice;
 pub use dialogue::{Denied, Dialogue, Next, Offer};
 pub use directory::{Directory, LANGUAGE_SETTING, Recipient, RecipientError};
-pub use login::{Access, Login, LoginError, Protocol, hour};
+pub use login::{Access, Login, LoginError, Protocol, hour, shown_name};
 pub use oauth::{OAuth, OAuthSettings, TokenSource};
 pub use operator::{Addition, OperatorError};
 pub use password::Password;

@@ -4,7 +4,7 @@ use super::capability::Login;
 use super::reply::{Reply, Tell};
 use super::session::{End, Got, Session, Step, within};
 use super::user::User;
-use crate::auth::{self, Access, Denied, Dialogue, LoginError, Next, Protocol};
+use crate::auth::{self, Access, Denied, Dialogue, LoginError, Next, Protocol, shown_name};
 use crate::stream::StreamError;
 use proto::imap::response::{Code, Status};
 use proto::imap::{CommandReader, Limits, Tag};
@@ -148,7 +148,7 @@ async fn deny(session: &mut Session, tag: &Tag, name: &str, denied: &Denied) -> 
     };
     answer(session, tag, reply).await?;
     if *denied == Denied::Login(LoginError::Wrong) {
-        info!(protocol = "imap", peer = %session.stream.peer(), user = name, "login failed");
+        info!(protocol = "imap", peer = %session.stream.peer(), user = shown_name(name), "login failed");
         session.wrong_passwords += 1;
         if session.wrong_passwords >= session.stream.node().limits.wrong_passwords_max {
             session.untagged(Status::Bye, None, "too many wrong passwords");

@@ -105,7 +105,11 @@ impl Session {
     async fn end(mut self, stop: &Stop, duration: Duration) {
         // Nothing that was begun is dropped: whoever sent it may have gone, but
         // then its next attempt would bring the message twice for no reason.
-        let settled = self.settle().await;
+        let settled = match self.settle().await {
+            // What is queued counts when it has gone out.
+            Ok(()) => self.stream.flush().await,
+            Err(error) => Err(error),
+        };
         let (octets_in, octets_out) = self.stream.octets_moved();
         info!(
             protocol = "lmtp",

@@ -2,7 +2,7 @@
 
 use super::enter::Wanted;
 use super::session::{Session, Stop};
-use crate::auth::{Access, Denied, Dialogue, LoginError, Next, Offer, Protocol, hour};
+use crate::auth::{Access, Denied, Dialogue, LoginError, Next, Offer, Protocol, hour, shown_name};
 use proto::pop3::reply::{self, ResponseCode};
 use proto::sasl::{Mechanism, Secret};
 use tracing::info;
@@ -117,7 +117,7 @@ impl Session {
                 self.err_with(Some(ResponseCode::SysTemp), text, &[&until]);
             }
             Denied::Login(LoginError::Wrong) => {
-                info!(protocol = "pop3", peer = %self.stream.peer(), user = name, "login failed");
+                info!(protocol = "pop3", peer = %self.stream.peer(), user = shown_name(name), "login failed");
                 // RFC 3206 §4: whose fault it is; not which of the two was wrong.
                 self.err(Some(ResponseCode::Auth), &text);
                 self.wrong_passwords += 1;
