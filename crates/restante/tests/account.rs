@@ -39,6 +39,8 @@ fn life_cycle(data: &str) {
         bad(&again).contains("there is already an account anna@example.org"),
         "{again:?}"
     );
+    let star = run(&["account", "add", "*@example.org", "--data", data]);
+    assert!(bad(&star).contains("could not address"), "{star:?}");
 
     let made = json(&["--data", data, "account", "add", "ben@example.org"]);
     assert_eq!(made["name"], "ben@example.org");

@@ -85,7 +85,12 @@ impl Admin {
             line,
         } in accounts
         {
-            match AccountName::new(&text, self.directory.rules()) {
+            // An account that is there keeps its name and gets the password.
+            let rules = self.directory.rules();
+            let known = AccountName::new(&text, rules).ok();
+            let known =
+                known.filter(|name| self.directory.snapshot().account(name.as_str()).is_some());
+            match known.map_or_else(|| AccountName::for_new(&text, rules), Ok) {
                 Ok(name) if seen.insert(name.clone()) => usable.push(Usable { name, secret, line }),
                 Ok(name) => refused.push(format!("line {line}: {name} stands above already")),
                 Err(error) => refused.push(format!("line {line}: `{text}`: {error}")),

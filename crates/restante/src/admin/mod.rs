@@ -54,6 +54,11 @@ impl Admin {
         AccountName::new(text, self.directory.rules()).when(format_args!("`{text}`"))
     }
 
+    /// The same of an account or alias that is to be made.
+    fn new_name(&self, text: &str) -> Outcome<AccountName> {
+        AccountName::for_new(text, self.directory.rules()).when(format_args!("`{text}`"))
+    }
+
     /// The account of a name, and its name in its normal form.
     async fn open(&self, text: &str) -> Outcome<(String, Account)> {
         let (name, id) = self.find(text)?;
@@ -87,7 +92,7 @@ impl Admin {
         password: &str,
         quota: Option<u64>,
     ) -> Outcome<AccountShown> {
-        let name = self.name(text)?;
+        let name = self.new_name(text)?;
         let verifiers = self.directory.auth().make(&usable(password)?).await?;
         let limits = quota.map(|octets| Limits {
             octets: Some(octets),

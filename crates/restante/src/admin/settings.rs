@@ -57,7 +57,7 @@ impl Admin {
                 expires: seconds.map(Timestamp::from_seconds),
             },
             Setting::AddAlias(alias) => Command::AddAlias {
-                alias: self.name(&alias)?.to_string(),
+                alias: self.new_name(&alias)?.to_string(),
                 name,
             },
             Setting::RemoveAlias(alias) => {

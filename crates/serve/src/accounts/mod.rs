@@ -28,6 +28,6 @@ pub use account::{Account, AccountMarks, Accounts, OpenError, ReadError};
 pub use clock::{Clock, Doubt, Verdict};
 pub use live::{ExecuteError, Handle, Unavailable};
 pub use machine::{Decision, Machine, OpenFault, Sealed};
-pub use names::{AccountName, AccountNameError, NameRules, normal_domain};
+pub use names::{AccountName, AccountNameError, NameRules, NewNameError, normal_domain};
 pub use registry::Registry;
 pub use sweep::{SweepTotals, Sweeps};

@@ -25,6 +25,29 @@ pub enum AccountNameError {
     Domain,
 }
 
+/// What a new name may have in its local part besides letters, digits and dots: RFC
+/// 5321's `atext` without `*` and `%`, which are patterns of IMAP's LIST, without `/`,
+/// which separates levels of mailboxes, and without braces, which begin a literal.
+const NEW_NAME_MARKS: &str = "!#$&'+-=?^_`|~";
+
+/// Why no account can be made of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NewNameError {
+    /// It is no account name at all.
+    #[error(transparent)]
+    Name(#[from] AccountNameError),
+    /// A character that programs could not address.
+    #[error(
+        "the name has `{}`, which mail programs could not address; write letters, digits, \
+         dots and {NEW_NAME_MARKS}",
+        .0.escape_default()
+    )]
+    Mark(char),
+    /// A dot where no dot can be.
+    #[error("a name neither begins nor ends with a dot, nor has two in a row")]
+    Dots,
+}
+
 /// How names are completed and taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameRules {
@@ -89,6 +112,27 @@ impl AccountName {
             return Err(AccountNameError::TooLong);
         }
         Ok(Self(name.into()))
+    }
+
+    /// The name for an account that is to be made: its local part is a dot-string
+    /// (RFC 5321 §4.1.2), without the characters that mean something else to IMAP.
+    /// Older accounts keep what they are called.
+    ///
+    /// # Errors
+    /// Says what it breaks.
+    pub fn for_new(text: &str, rules: &NameRules) -> Result<Self, NewNameError> {
+        let name = Self::new(text, rules)?;
+        let local = name.local_part();
+        let is_legal = |c: &char| {
+            !c.is_ascii() || c.is_ascii_alphanumeric() || NEW_NAME_MARKS.contains(*c) || *c == '.'
+        };
+        if let Some(c) = local.chars().find(|c| !is_legal(c)) {
+            return Err(NewNameError::Mark(c));
+        }
+        if local.split('.').any(str::is_empty) {
+            return Err(NewNameError::Dots);
+        }
+        Ok(name)
     }
 
     /// The name.
@@ -219,6 +263,34 @@ mod tests {
             AccountName::new(&long, &bare),
             Err(AccountNameError::TooLong)
         );
+    }
+
+    #[test]
+    fn new_names_can_be_addressed() {
+        let rules = rules(Some("example.org"));
+        for text in ["ann", "Ann.B-c_d+e", "o'neill", "zo\u{eb}", "x@y.example"] {
+            let name = AccountName::for_new(text, &rules);
+            assert_eq!(name, Ok(AccountName::new(text, &rules).unwrap()));
+        }
+        for c in "*%(){}[];:".chars() {
+            for text in [format!("{c}"), format!("a{c}b"), format!("a{c}@x.example")] {
+                assert_eq!(
+                    AccountName::for_new(&text, &rules),
+                    Err(NewNameError::Mark(c)),
+                    "{text}"
+                );
+                assert!(AccountName::new(&text, &rules).is_ok(), "it may be there");
+            }
+        }
+        for text in [".ann", "ann.", "a..b", "."] {
+            let name = AccountName::for_new(text, &rules);
+            assert_eq!(name, Err(NewNameError::Dots), "{text}");
+        }
+        for c in "\"\\/<>, \t\0\u{85}\u{a0}".chars() {
+            let name = AccountName::for_new(&format!("a{c}b"), &rules);
+            let error = NewNameError::Name(AccountNameError::Character);
+            assert_eq!(name, Err(error), "{c:?}");
+        }
     }
 
     #[test]
