@@ -305,8 +305,14 @@ pub enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
     /// From a Maildir, its Maildir++ folders with it
+    ///
+    /// Empty folders are made too. Where there is a file `subscriptions`, as Dovecot keeps it, what
+    /// it lists is subscribed to; otherwise every new mailbox is. Symbolic links are not followed:
+    /// whoever owns the Maildir could have them lead anywhere. They are named and left out.
     Maildir(Import),
     /// From an mbox file, or from every file of a directory (each one mailbox)
+    ///
+    /// Symbolic links are not followed, but named and left out.
     Mbox(Import),
 }
 
@@ -353,7 +359,7 @@ pub enum Pop3Command {
 /// `restante export …`
 #[derive(Debug, Subcommand)]
 pub enum ExportCommand {
-    /// To a Maildir with Maildir++ folders
+    /// To a Maildir with Maildir++ folders, and what is subscribed to in `subscriptions`
     Maildir(Export),
     /// To a directory of mbox files (mboxrd)
     Mbox(Export),

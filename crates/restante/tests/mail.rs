@@ -49,6 +49,7 @@ fn maildir(root: &Path) {
         WHEN,
     );
     fs::write(root.join("dovecot-keywords"), "0 $Important\n").unwrap();
+    fs::write(root.join("subscriptions"), "Lists.Gr&APYA3w-e\n").unwrap();
     for part in ["cur", "new", "tmp"] {
         fs::create_dir_all(root.join(".Empty").join(part)).unwrap();
     }
@@ -135,6 +136,12 @@ fn a_maildir_goes_in_and_comes_out() {
         "{told}"
     );
     assert_eq!(contents(&path("out")), contents(&path("in")));
+    // An empty folder, and what is subscribed to: of what is new, only what was.
+    assert!(path("out/.Empty/cur").is_dir());
+    let subscribed = fs::read_to_string(path("out/subscriptions")).unwrap();
+    let subscribed: Vec<&str> = subscribed.lines().collect();
+    assert!(subscribed.contains(&"Lists.Gr&APYA3w-e"), "{subscribed:?}");
+    assert!(!subscribed.contains(&"Empty"), "{subscribed:?}");
 
     // By way of mbox files into another account, and out again.
     json(&[

@@ -2,7 +2,7 @@
 
 use crate::control::message::{Counted, Letter};
 use crate::error::{Failure, Outcome, While as _};
-use account::{Command, MailboxRef, NewMessage, Source, State, is_unique_id};
+use account::{Command, MailboxRef, NewMessage, Source, SpecialUses, State, is_unique_id};
 use bytes::Bytes;
 use serve::query::MessageOctets;
 use serve::{Account, Env};
@@ -85,6 +85,40 @@ impl Importer {
         Ok(())
     }
 
+    /// Makes a mailbox that is not there yet.
+    ///
+    /// # Errors
+    /// As [`Importer::put`].
+    pub async fn mailbox(&mut self, name: &str, subscribed: bool) -> Outcome {
+        let name = MailboxName::new(name).when(name)?;
+        if self.account.snapshot().mailbox_named(&name).is_some() {
+            return Ok(());
+        }
+        let command = Command::CreateMailbox {
+            name: name.clone(),
+            special_uses: SpecialUses::default(),
+        };
+        self.account.execute(command).await.when(&name)?;
+        match subscribed {
+            true => self.subscribe(name.as_str()).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Subscribes to a name; mail programs show what is subscribed to.
+    ///
+    /// # Errors
+    /// As [`Importer::put`].
+    pub async fn subscribe(&self, name: &str) -> Outcome {
+        let name = MailboxName::new(name).when(name)?;
+        let command = Command::Subscribe {
+            name: name.clone(),
+            subscribed: true,
+        };
+        self.account.execute(command).await.when(&name)?;
+        Ok(())
+    }
+
     fn refuse(&mut self, letter: &Letter, why: &str) -> Outcome {
         let refused = &mut self.counted.refused;
         if refused.len() >= REFUSED_MAX {
@@ -115,7 +149,6 @@ impl Importer {
         let Some(name) = self.mailbox.clone().filter(|_| !messages.is_empty()) else {
             return Ok(());
         };
-        let is_new = self.account.snapshot().mailbox_named(&name).is_none();
         let count = messages.len() as u64;
         let command = Command::Append {
             mailbox: MailboxRef::Name(name.clone()),
@@ -127,14 +160,6 @@ impl Importer {
         let account::Outcome::Appended { mailbox, uids, .. } = appended else {
             return Err(Failure::new("the account has answered out of turn"));
         };
-        if is_new {
-            // Mail programs show what is subscribed to.
-            let command = Command::Subscribe {
-                name: name.clone(),
-                subscribed: true,
-            };
-            self.account.execute(command).await.when(&name)?;
-        }
         self.added.entry(mailbox).or_default().extend(&uids);
         self.counted.messages += count;
         self.counted.octets += std::mem::take(&mut self.batch_octets);
@@ -222,6 +247,14 @@ impl Exporter {
         let wanted = |id| self.only.is_none_or(|only| only == id);
         let all = self.state.mailboxes().filter(|mailbox| wanted(mailbox.id));
         all.map(|mailbox| (mailbox.id, mailbox.name.clone()))
+            .collect()
+    }
+
+    /// The names that are subscribed to, ascending.
+    pub fn subscriptions(&self) -> Vec<String> {
+        self.state
+            .subscriptions()
+            .map(MailboxName::to_string)
             .collect()
     }
 

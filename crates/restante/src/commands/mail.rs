@@ -7,7 +7,7 @@ use super::with_client;
 use crate::cli::{Export, ExportCommand, Import, ImportCommand};
 use crate::console::{Bar, Counts, octets, show};
 use crate::control::client::{Client, answer, reply};
-use crate::control::message::{Counted, Letter, Reply, Request};
+use crate::control::message::{Counted, Imported, Letter, Reply, Request};
 use crate::error::{Failure, Outcome, While as _};
 use crate::migrate::{MailError, Message, Sink, Source, UniqueIds, maildir, mbox};
 use crate::place::Place;
@@ -85,6 +85,23 @@ fn judge(counted: &Counted) -> Outcome {
     }
 }
 
+/// What goes before the messages: mailboxes and what is subscribed to. Where that is
+/// not kept, mail programs see what there is.
+fn before(source: &dyn Source) -> Vec<Imported> {
+    let subscriptions = source.subscriptions();
+    let mailboxes = source
+        .mailboxes()
+        .into_iter()
+        .map(|name| Imported::Mailbox {
+            name: name.to_string(),
+            subscribed: subscriptions.is_none(),
+        });
+    let subscribed = subscriptions.unwrap_or_default().iter();
+    mailboxes
+        .chain(subscribed.map(|name| Imported::Subscribed(name.to_string())))
+        .collect()
+}
+
 type Read = Result<(Message, u64), MailError>;
 
 async fn send(
@@ -98,6 +115,7 @@ async fn send(
         mut incoming,
         mut outgoing,
     } = client;
+    let before = before(&*source);
     let (give, mut take) = mpsc::channel::<Read>(WAITING_MAX);
     let reading = tokio::task::spawn_blocking(move || {
         while let Some(read) = source.next() {
@@ -109,6 +127,9 @@ async fn send(
     let mut refused = Vec::new();
     let mut read = 0;
     let send = async {
+        for mailbox in before {
+            outgoing.line(&Some(mailbox)).await?;
+        }
         while let Some(next) = take.recv().await {
             match next {
                 Ok((message, taken)) => {
@@ -123,7 +144,7 @@ async fn send(
                         unique_id: unique_id.clone(),
                         ..Letter::new(mailbox, flags, *date, octets.len() as u64)
                     };
-                    outgoing.line(&Some(letter)).await?;
+                    outgoing.line(&Some(Imported::Letter(letter))).await?;
                     outgoing.octets(octets).await?;
                     read += 1;
                     bar.add(taken);
@@ -131,7 +152,7 @@ async fn send(
                 Err(error) => refused.push(error.to_string()),
             }
         }
-        outgoing.line(&None::<Letter>).await?;
+        outgoing.line(&None::<Imported>).await?;
         outgoing.flush().await
     };
     let hidden = Bar::hidden();
@@ -180,6 +201,7 @@ pub fn export(command: ExportCommand, place: &Place, json: bool) -> Outcome {
 
 /// What goes to the thread that writes.
 enum Write {
+    Subscriptions(Vec<MailboxName>),
     Mailbox(MailboxName),
     Message(Message),
 }
@@ -195,6 +217,7 @@ async fn receive(
     let writing = tokio::task::spawn_blocking(move || -> Result<u64, MailError> {
         while let Some(write) = take.blocking_recv() {
             match write {
+                Write::Subscriptions(names) => sink.subscriptions(&names)?,
                 Write::Mailbox(name) => sink.mailbox(&name)?,
                 Write::Message(message) => sink.put(&message)?,
             }
@@ -206,6 +229,10 @@ async fn receive(
     let received = async {
         loop {
             let write = match reply(incoming, bar).await? {
+                Reply::Subscriptions(names) => {
+                    let names = names.iter().map(|name| MailboxName::new(name));
+                    Write::Subscriptions(names.collect::<Result<_, _>>()?)
+                }
                 Reply::Mailbox(name) => Write::Mailbox(MailboxName::new(&name)?),
                 Reply::Letter(letter) => {
                     let octets = incoming.octets(letter.octets, LETTER_OCTETS_MAX).await?;

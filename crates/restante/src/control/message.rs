@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use terms::{Flag, FlagSet, InternalDate, MailboxName};
 
 /// The version of all that is said here.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -142,8 +142,8 @@ pub enum Request {
         /// Its name.
         name: String,
     },
-    /// Takes messages in: lines of [`Letter`] follow, each with its octets,
-    /// `null` ends them; answered by [`Counted`].
+    /// Takes messages in: lines of [`Imported`] follow, `null` ends them; answered
+    /// by [`Counted`].
     Import {
         /// Into which account.
         account: String,
@@ -156,8 +156,9 @@ pub enum Request {
         /// The device's name.
         device: String,
     },
-    /// Gives messages out: answered by [`Reply::Mailbox`] and [`Reply::Letter`]
-    /// lines and then [`Counted`].
+    /// Gives messages out: answered by [`Reply::Subscriptions`], where it is about
+    /// all mailboxes, [`Reply::Mailbox`] and [`Reply::Letter`] lines and then
+    /// [`Counted`].
     Export {
         /// From which account.
         account: String,
@@ -207,6 +208,8 @@ pub enum Reply {
     Mailbox(String),
     /// A message of an export; its octets follow.
     Letter(Letter),
+    /// The mailboxes that are subscribed to.
+    Subscriptions(Vec<String>),
     /// A message of a POP3 drop.
     UniqueId(UniqueId),
     /// Done. The value is what the request's doc says.
@@ -427,6 +430,23 @@ pub struct Letter {
     /// The POP3 unique-id that it had where it comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_id: Option<String>,
+}
+
+/// What is taken in.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Imported {
+    /// A mailbox, which may stay empty.
+    Mailbox {
+        /// Its name.
+        name: String,
+        /// Whether it is subscribed to if it is new.
+        subscribed: bool,
+    },
+    /// A name that is subscribed to.
+    Subscribed(String),
+    /// A message; its octets follow.
+    Letter(Letter),
 }
 
 impl Letter {

@@ -2,7 +2,8 @@
 
 use super::link::{Incoming, Outgoing, link};
 use super::message::{
-    AccountsImported, Counted, ImportedAccount, Letter, Opening, Reply, Request, UniqueId, VERSION,
+    AccountsImported, Counted, Imported, ImportedAccount, Opening, Reply, Request, UniqueId,
+    VERSION,
 };
 use super::{SocketPath, socket_path};
 use crate::admin::Admin;
@@ -268,11 +269,17 @@ async fn import(admin: &Admin, account: &str, incoming: &mut Incoming) -> Outcom
     let mut importer = admin.importer(account).await?;
     let kept = admin.keep_imported(account).await?;
     let octets_max = admin.message_octets_max();
-    while let Some(letter) = next::<Letter>(incoming).await? {
-        let octets = incoming
-            .octets(letter.octets, octets_max.saturating_mul(2))
-            .await?;
-        importer.put(&letter, octets).await?;
+    while let Some(imported) = next::<Imported>(incoming).await? {
+        match imported {
+            Imported::Mailbox { name, subscribed } => importer.mailbox(&name, subscribed).await?,
+            Imported::Subscribed(name) => importer.subscribe(&name).await?,
+            Imported::Letter(letter) => {
+                let octets = incoming
+                    .octets(letter.octets, octets_max.saturating_mul(2))
+                    .await?;
+                importer.put(&letter, octets).await?;
+            }
+        }
     }
     let mut counted = importer.finish().await?;
     if kept {
@@ -320,6 +327,10 @@ async fn export(
 ) -> Outcome<Counted> {
     let exporter = admin.exporter(account, mailbox).await?;
     let mut counted = Counted::default();
+    if mailbox.is_none() {
+        let names = exporter.subscriptions();
+        outgoing.line(&Reply::Subscriptions(names)).await?;
+    }
     for (id, name) in exporter.mailboxes() {
         outgoing.line(&Reply::Mailbox(name.to_string())).await?;
         let state = exporter.table(id).await?;

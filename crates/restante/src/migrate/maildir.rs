@@ -2,6 +2,7 @@
 //! the internal date as its time of modification, keywords as letters that
 //! `dovecot-keywords` explains.
 
+use super::tree::{Entry, Kind, Tree};
 use super::unique_ids::Uids;
 use super::{
     At as _, MailError, Message, Sink, Source, UniqueIds, lines_out, mailbox_name, to_crlf,
@@ -25,11 +26,22 @@ const LETTERS: [(char, SystemFlag); 5] = [
 const PASSED: &str = "$Forwarded";
 /// Keywords that fit into a folder: the letters a to z.
 const KEYWORDS_MAX: usize = 26;
+/// Longest list of keywords that is read.
+const KEYWORDS_OCTETS_MAX: u64 = 1 << 20;
+/// Longest list of subscriptions that is read.
+const SUBSCRIPTIONS_OCTETS_MAX: u64 = 16 << 20;
+/// Where subscriptions are kept.
+const SUBSCRIPTIONS: &str = "subscriptions";
+/// How deep folders may lie.
+const LEVELS_MAX: usize = 16;
 /// What a level's dot is written as, the dot being the separator of Maildir++.
 const DOT: &str = "&AC4-";
 
 /// The messages of a Maildir and its folders.
 pub struct Reader {
+    tree: Tree,
+    mailboxes: Vec<MailboxName>,
+    subscriptions: Option<Vec<MailboxName>>,
     /// Folders yet to be read, the next one last.
     folders: Vec<Folder>,
     /// Files yet to be read in the folder that is being read, the next one last.
@@ -61,20 +73,25 @@ impl Reader {
         message_octets_max: u64,
         unique_ids: UniqueIds,
     ) -> Result<Self, MailError> {
+        let mut tree = Tree::open(path)?;
         let mut found = Vec::new();
-        find(path, &mut Vec::new(), into, &mut found)?;
+        find(&mut tree, path, &mut Vec::new(), into, &mut found)?;
         if found.is_empty() {
             let what = "no Maildir: neither it nor a directory in it has `cur` and `new`";
             return Err(MailError::new(path, what));
         }
         let mut octets = 0;
         for folder in &found {
-            for file in files(&folder.path, &Uids::default())? {
-                octets += fs::metadata(&file).map(|found| found.len()).unwrap_or(0);
-            }
+            let (files, _) = files(&tree, &folder.path)?;
+            octets += files.iter().map(|file| file.octets).sum::<u64>();
         }
+        let subscriptions = subscriptions_of(&mut tree, path, into, &found);
+        let mailboxes = found.iter().map(|folder| folder.mailbox.clone()).collect();
         found.reverse();
         Ok(Self {
+            tree,
+            mailboxes,
+            subscriptions,
             folders: found,
             files: Vec::new(),
             current: None,
@@ -85,43 +102,73 @@ impl Reader {
     }
 }
 
-fn is_maildir(path: &Path) -> bool {
-    path.join("cur").is_dir() && path.join("new").is_dir()
+/// What `subscriptions` lists, as Dovecot writes it: a name on each line, its levels
+/// separated as those of the folders are; from version 2 on, which begins with a line
+/// `V<TAB>2` and a blank one, by tabs.
+fn subscriptions_of(
+    tree: &mut Tree,
+    root: &Path,
+    into: Option<&MailboxName>,
+    found: &[Folder],
+) -> Option<Vec<MailboxName>> {
+    let text = tree.text(&root.join(SUBSCRIPTIONS), SUBSCRIPTIONS_OCTETS_MAX)?;
+    let is_plain = |folder: &Folder| {
+        let name = folder.path.file_name().unwrap_or_default();
+        !folder.root && !name.to_string_lossy().starts_with('.')
+    };
+    let mut separator = if found.iter().any(is_plain) { '/' } else { '.' };
+    let mut lines = text.lines();
+    if text.starts_with("V\t") {
+        separator = '\t';
+        lines.next();
+    }
+    let names = lines.map(str::trim_end).filter(|line| !line.is_empty());
+    let name = |line: &str| {
+        let levels: Vec<String> = line.split(separator).map(decode).collect();
+        mailbox_name(into, &levels)
+    };
+    Some(names.map(name).collect())
 }
 
 /// Finds folders, sixteen levels deep at the most, the root first.
 fn find(
+    tree: &mut Tree,
     path: &Path,
     levels: &mut Vec<String>,
     into: Option<&MailboxName>,
     found: &mut Vec<Folder>,
 ) -> Result<(), MailError> {
-    if is_maildir(path) {
-        let mailbox = mailbox_name(into, levels);
+    let entries = tree.entries(path)?;
+    // A link to a directory stands where a folder could; others are no mail.
+    let links = entries.iter().filter(|entry| entry.kind == Kind::Link);
+    for link in links.filter(|link| link.path.is_dir()) {
+        tree.leave_out(link);
+    }
+    let folders = entries
+        .into_iter()
+        .filter(|entry| entry.kind == Kind::Directory);
+    let (parts, folders): (Vec<Entry>, Vec<Entry>) =
+        folders.partition(|folder| matches!(&*folder.name, "cur" | "new" | "tmp"));
+    let has = |name: &str| parts.iter().any(|part| part.name == name);
+    if has("cur") && has("new") {
         found.push(Folder {
             path: path.into(),
-            mailbox,
-            keywords: keywords_of(path),
+            mailbox: mailbox_name(into, levels),
+            keywords: keywords_of(tree, path),
             root: levels.is_empty(),
             uids: Uids::default(),
         });
     }
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(path).at(path)? {
-        let entry = entry.at(path)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().is_dir() && !matches!(&*name, "cur" | "new" | "tmp") && levels.len() < 16 {
-            entries.push((name, entry.path()));
-        }
+    if levels.len() >= LEVELS_MAX {
+        return Ok(());
     }
-    entries.sort();
-    for (name, below) in entries {
+    for folder in folders {
         let depth = levels.len();
-        match name.strip_prefix('.') {
-            Some(folder) => levels.extend(folder.split('.').map(decode)),
-            None => levels.push(decode(&name)),
+        match folder.name.strip_prefix('.') {
+            Some(name) => levels.extend(name.split('.').map(decode)),
+            None => levels.push(decode(&folder.name)),
         }
-        find(&below, levels, into, found)?;
+        find(tree, &folder.path, levels, into, found)?;
         levels.truncate(depth);
     }
     Ok(())
@@ -143,8 +190,9 @@ fn encode(level: &str) -> String {
 
 /// `dovecot-keywords`: a number and a keyword on each line; the number counts
 /// from the letter a.
-fn keywords_of(folder: &Path) -> Vec<Option<Keyword>> {
-    let text = fs::read_to_string(folder.join("dovecot-keywords")).unwrap_or_default();
+fn keywords_of(tree: &mut Tree, folder: &Path) -> Vec<Option<Keyword>> {
+    let text = tree.text(&folder.join("dovecot-keywords"), KEYWORDS_OCTETS_MAX);
+    let text = text.unwrap_or_default();
     let mut keywords = vec![None; KEYWORDS_MAX];
     for line in text.lines() {
         let Some((number, name)) = line.split_once(' ') else {
@@ -161,30 +209,32 @@ fn keywords_of(folder: &Path) -> Vec<Option<Keyword>> {
     keywords
 }
 
+/// The files of a folder that are messages, and what stands among them.
+fn files(tree: &Tree, folder: &Path) -> Result<(Vec<Entry>, Vec<Entry>), MailError> {
+    let mut found = tree.entries(&folder.join("cur"))?;
+    found.extend(tree.entries(&folder.join("new"))?);
+    found.retain(|entry| !entry.name.starts_with('.') && entry.kind != Kind::Directory);
+    Ok(found
+        .into_iter()
+        .partition(|entry| entry.kind == Kind::File))
+}
+
 /// The messages of a folder in the order of their UIDs where Dovecot has kept
 /// them, others after them by name, which begins with the second of delivery.
-fn files(folder: &Path, uids: &Uids) -> Result<Vec<PathBuf>, MailError> {
-    let mut files = Vec::new();
-    for part in ["cur", "new"] {
-        let directory = folder.join(part);
-        for entry in fs::read_dir(&directory).at(&directory)? {
-            let entry = entry.at(&directory)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with('.') || !entry.path().is_file() {
-                continue;
-            }
-            let base = name.split(':').next().unwrap_or(&name).to_owned();
-            let uid = uids.order.get(&base).copied().unwrap_or(u64::MAX);
-            let second: u64 = base
-                .split('.')
-                .next()
-                .and_then(|s| s.parse().ok())
-                .unwrap_or(0);
-            files.push((uid, second, base, entry.path()));
-        }
+fn in_order(files: Vec<Entry>, uids: &Uids) -> Vec<PathBuf> {
+    let mut ordered = Vec::with_capacity(files.len());
+    for Entry { name, path, .. } in files {
+        let base = name.split(':').next().unwrap_or(&name).to_owned();
+        let uid = uids.order.get(&base).copied().unwrap_or(u64::MAX);
+        let second: u64 = base
+            .split('.')
+            .next()
+            .and_then(|s| s.parse().ok())
+            .unwrap_or(0);
+        ordered.push((uid, second, base, path));
     }
-    files.sort();
-    Ok(files.into_iter().map(|(.., path)| path).collect())
+    ordered.sort();
+    ordered.into_iter().map(|(.., path)| path).collect()
 }
 
 impl Source for Reader {
@@ -192,10 +242,22 @@ impl Source for Reader {
         self.octets
     }
 
+    fn mailboxes(&self) -> Vec<MailboxName> {
+        self.mailboxes.clone()
+    }
+
+    fn subscriptions(&self) -> Option<&[MailboxName]> {
+        self.subscriptions.as_deref()
+    }
+
     fn next(&mut self) -> Option<Result<(Message, u64), MailError>> {
         loop {
+            if let Some(left_out) = self.tree.next_left_out() {
+                return Some(Err(left_out));
+            }
             if let (Some(folder), Some(file)) = (&self.current, self.files.pop()) {
                 return Some(read(
+                    &self.tree,
                     folder,
                     &file,
                     self.message_octets_max,
@@ -203,9 +265,13 @@ impl Source for Reader {
                 ));
             }
             let mut folder = self.folders.pop()?;
-            folder.uids = self.unique_ids.of_folder(&folder.path);
-            match files(&folder.path, &folder.uids) {
-                Ok(files) => self.files = files.into_iter().rev().collect(),
+            folder.uids = self.unique_ids.of_folder(&mut self.tree, &folder.path);
+            match files(&self.tree, &folder.path) {
+                Ok((files, others)) => {
+                    others.iter().for_each(|other| self.tree.leave_out(other));
+                    self.files = in_order(files, &folder.uids);
+                    self.files.reverse();
+                }
                 Err(error) => return Some(Err(error)),
             }
             self.current = Some(folder);
@@ -214,19 +280,15 @@ impl Source for Reader {
 }
 
 fn read(
+    tree: &Tree,
     folder: &Folder,
     file: &Path,
     max: u64,
     unique_ids: &UniqueIds,
 ) -> Result<(Message, u64), MailError> {
-    let found = fs::metadata(file).at(file)?;
-    if found.len() > max {
-        return Err(MailError::new(
-            file,
-            format!("longer than {max} octets, left out"),
-        ));
-    }
-    let octets = to_crlf(&fs::read(file).at(file)?);
+    let (octets, found) = tree.read(file, max)?;
+    let taken = octets.len() as u64;
+    let octets = to_crlf(&octets);
     let modified = found.modified().at(file)?;
     let seconds = match modified.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_secs()).unwrap_or(0),
@@ -247,7 +309,7 @@ fn read(
         },
         octets,
     };
-    Ok((message, found.len()))
+    Ok((message, taken))
 }
 
 fn flags_of(file: &Path, keywords: &[Option<Keyword>]) -> FlagSet {
@@ -350,6 +412,15 @@ impl Sink for Writer {
         Ok(())
     }
 
+    fn subscriptions(&mut self, names: &[MailboxName]) -> Result<(), MailError> {
+        let line = |name: &MailboxName| {
+            let levels: Vec<String> = name.as_str().split('/').map(encode).collect();
+            format!("{}\n", levels.join("."))
+        };
+        let file = self.directory.join(SUBSCRIPTIONS);
+        fs::write(&file, names.iter().map(line).collect::<String>()).at(&file)
+    }
+
     fn put(&mut self, message: &Message) -> Result<(), MailError> {
         let folder = self.folder(&message.mailbox);
         if !self.folders.contains_key(&folder) {
@@ -395,9 +466,10 @@ impl Sink for Writer {
             let file = folder.join("dovecot-keywords");
             fs::write(&file, text).at(&file)?;
         }
+        let tree = Tree::open(&self.directory)?;
         let mut count = 0;
         for folder in self.folders.keys() {
-            count += files(folder, &Uids::default())?.len() as u64;
+            count += files(&tree, folder)?.0.len() as u64;
             let directory = folder.join("cur");
             File::open(&directory)
                 .and_then(|open| open.sync_all())
@@ -422,32 +494,13 @@ fn write(path: &Path, octets: &[u8], modified: SystemTime) -> std::io::Result<()
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{self, message};
     use super::*;
-
-    fn message(mailbox: &str, octets: &str, flags: &[&str]) -> Message {
-        Message {
-            unique_id: None,
-            mailbox: MailboxName::new(mailbox).unwrap(),
-            flags: flags.iter().filter_map(|flag| Flag::parse(flag)).collect(),
-            date: InternalDate {
-                seconds: 1_310_126_914,
-                zone_minutes: 0,
-            },
-            octets: octets.as_bytes().to_vec(),
-        }
-    }
+    use std::os::unix::fs::symlink;
 
     fn read_all(path: &Path) -> Vec<Message> {
-        let mut reader = Reader::open(path, None, 1 << 20, UniqueIds::default()).unwrap();
-        let mut messages = Vec::new();
-        let mut octets = 0;
-        while let Some(next) = reader.next() {
-            let (message, taken) = next.unwrap();
-            messages.push(message);
-            octets += taken;
-        }
-        assert_eq!(octets, reader.octets());
-        messages
+        let reader = Reader::open(path, None, 1 << 20, UniqueIds::default());
+        tests::read_all(&mut reader.unwrap())
     }
 
     #[test]
@@ -478,6 +531,75 @@ mod tests {
         assert!(path.join(".Archive.v1&AC4-0.Gr&APYA3w-e/cur").is_dir());
         assert!(path.join(".Empty/maildirfolder").is_file());
         assert!(Writer::create(&path).is_err(), "it is not empty");
+    }
+
+    #[test]
+    fn links_are_left_out_and_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let outside = tempfile::tempdir().unwrap();
+        let outside = outside.path();
+        for part in ["cur", "new"] {
+            fs::create_dir(path.join(part)).unwrap();
+            fs::create_dir(outside.join(part)).unwrap();
+        }
+        fs::write(outside.join("cur/1.x:2,"), "another's\n").unwrap();
+        fs::write(outside.join("dovecot-keywords"), "0 secret\n").unwrap();
+        fs::write(path.join("cur/1.own:2,a"), "own\n").unwrap();
+        let links = [
+            ("cur/1.x:2,", "cur/2.link:2,S"),
+            ("", ".Folder"),
+            ("dovecot-keywords", "dovecot-keywords"),
+            ("dovecot-keywords", "dovecot-uidlist"),
+            ("dovecot-keywords", "courierpop3dsizelist"),
+            ("dovecot-keywords", "subscriptions"),
+        ];
+        for (to, from) in links {
+            symlink(outside.join(to), path.join(from)).unwrap();
+        }
+        let mut reader = Reader::open(path, None, 1 << 20, UniqueIds::default()).unwrap();
+        assert_eq!(reader.subscriptions(), None);
+        let (mut texts, mut left_out) = (Vec::new(), Vec::new());
+        while let Some(next) = reader.next() {
+            match next {
+                Ok((message, _)) => texts.push((message.octets, message.flags.keywords().len())),
+                Err(error) => left_out.push(error.to_string()),
+            }
+        }
+        assert_eq!(texts, [(b"own\r\n".to_vec(), 0)]);
+        for (_, from) in links {
+            let told = format!(
+                "{}: is a symbolic link, left out",
+                path.join(from).display()
+            );
+            assert!(left_out.contains(&told), "{from}: {left_out:#?}");
+        }
+        assert_eq!(left_out.len(), links.len());
+    }
+
+    #[test]
+    fn subscriptions_are_read_as_dovecot_writes_them() {
+        for (folders, text) in [
+            (".A.b&AOk-", "INBOX\nA.b&AOk-\nv1&AC4-0\n"),
+            (".A.b&AOk-", "V\t2\n\nINBOX\nA\tb&AOk-\nv1.0\n"),
+            ("A/b&AOk-", "INBOX\nA/bé\nv1.0\n"),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path();
+            for folder in [".", folders] {
+                fs::create_dir_all(path.join(folder).join("cur")).unwrap();
+                fs::create_dir_all(path.join(folder).join("new")).unwrap();
+            }
+            fs::write(path.join("subscriptions"), text).unwrap();
+            let reader = Reader::open(path, None, 1, UniqueIds::default()).unwrap();
+            let names = |names: &[MailboxName]| {
+                let names = names.iter().map(MailboxName::to_string);
+                names.collect::<Vec<_>>().join(" ")
+            };
+            assert_eq!(names(&reader.mailboxes()), "INBOX A/bé", "{text}");
+            let subscribed = reader.subscriptions().map(names);
+            assert_eq!(subscribed.as_deref(), Some("INBOX A/bé v1.0"), "{text}");
+        }
     }
 
     #[test]

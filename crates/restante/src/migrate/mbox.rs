@@ -6,6 +6,7 @@
 //! (many programs leave them where mail has passed through) and are only read.
 //! A message without a final line end gets one: the format has no other way.
 
+use super::tree::{Kind, Tree};
 use super::{
     At as _, MailError, Message, Sink, Source, UniqueIds, lines_out, mailbox_name, push_crlf,
 };
@@ -20,6 +21,7 @@ const LINE_OCTETS_MAX: u64 = 1 << 20;
 
 /// The messages of mbox files.
 pub struct Reader {
+    tree: Tree,
     files: Vec<(PathBuf, MailboxName)>,
     octets: u64,
     message_octets_max: u64,
@@ -51,18 +53,23 @@ impl Reader {
         unique_ids: UniqueIds,
     ) -> Result<Self, MailError> {
         let mut found = Vec::new();
-        if fs::metadata(path).at(path)?.is_dir() {
-            walk(path, &mut Vec::new(), into, &mut found)?;
+        let is_directory = fs::symlink_metadata(path).at(path)?.is_dir();
+        let tree = if is_directory {
+            let mut tree = Tree::open(path)?;
+            walk(&mut tree, path, &mut Vec::new(), into, &mut found)?;
             found.sort();
+            tree
         } else {
             found.push((path.to_owned(), mailbox_name(into, &[])));
-        }
+            Tree::open(path.parent().unwrap_or(Path::new("")))?
+        };
         let mut octets = 0;
         for (file, _) in &found {
-            octets += fs::metadata(file).at(file)?.len();
+            octets += tree.file(file)?.1.len();
         }
         found.reverse();
         Ok(Self {
+            tree,
             files: found,
             octets,
             message_octets_max,
@@ -74,15 +81,14 @@ impl Reader {
 
 /// Finds the mbox files below a directory, sixteen levels deep at the most.
 fn walk(
+    tree: &mut Tree,
     directory: &Path,
     levels: &mut Vec<String>,
     into: Option<&MailboxName>,
     found: &mut Vec<(PathBuf, MailboxName)>,
 ) -> Result<(), MailError> {
-    for entry in fs::read_dir(directory).at(directory)? {
-        let entry = entry.at(directory)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let kind = entry.file_type().at(&entry.path())?;
+    for entry in tree.entries(directory)? {
+        let name = &entry.name;
         // Thunderbird's indexes, and what editors and file managers hide.
         if name.starts_with('.') || name.ends_with(".msf") || name.ends_with(".dat") {
             continue;
@@ -90,12 +96,15 @@ fn walk(
         let bare = name
             .strip_suffix(".mbox")
             .or_else(|| name.strip_suffix(".sbd"));
-        let level = bare.unwrap_or(&name).replace("%2E", ".");
+        let level = bare.unwrap_or(name).replace("%2E", ".");
         levels.push(level);
-        if kind.is_dir() && levels.len() < 16 {
-            walk(&entry.path(), levels, into, found)?;
-        } else if kind.is_file() && is_mbox(&entry.path())? {
-            found.push((entry.path(), mailbox_name(into, levels)));
+        match entry.kind {
+            Kind::Directory if levels.len() < 16 => walk(tree, &entry.path, levels, into, found)?,
+            Kind::File if is_mbox(tree, &entry.path)? => {
+                found.push((entry.path, mailbox_name(into, levels)));
+            }
+            Kind::Link => tree.leave_out(&entry),
+            _ => {}
         }
         levels.pop();
     }
@@ -103,13 +112,10 @@ fn walk(
 }
 
 /// Whether a file begins as an mbox does; an empty one does.
-fn is_mbox(path: &Path) -> Result<bool, MailError> {
+fn is_mbox(tree: &Tree, path: &Path) -> Result<bool, MailError> {
     let mut start = Vec::new();
-    File::open(path)
-        .at(path)?
-        .take(5)
-        .read_to_end(&mut start)
-        .at(path)?;
+    let (file, _) = tree.file(path)?;
+    file.take(5).read_to_end(&mut start).at(path)?;
     Ok(start.is_empty() || start == b"From ")
 }
 
@@ -118,8 +124,16 @@ impl Source for Reader {
         self.octets
     }
 
+    fn mailboxes(&self) -> Vec<MailboxName> {
+        let names = self.files.iter().rev();
+        names.map(|(_, name)| name.clone()).collect()
+    }
+
     fn next(&mut self) -> Option<Result<(Message, u64), MailError>> {
         loop {
+            if let Some(left_out) = self.tree.next_left_out() {
+                return Some(Err(left_out));
+            }
             if let Some(open) = &mut self.open {
                 match open.next(self.message_octets_max, Some(&self.unique_ids)) {
                     Some(message) => return Some(message),
@@ -127,7 +141,8 @@ impl Source for Reader {
                 }
             }
             let (path, mailbox) = self.files.pop()?;
-            match OpenFile::new(path, mailbox) {
+            let file = self.tree.file(&path);
+            match file.and_then(|(file, _)| OpenFile::new(path, mailbox, file)) {
                 Ok(open) => self.open = Some(open),
                 Err(error) => return Some(Err(error)),
             }
@@ -136,8 +151,8 @@ impl Source for Reader {
 }
 
 impl OpenFile {
-    fn new(path: PathBuf, mailbox: MailboxName) -> Result<Self, MailError> {
-        let from = BufReader::with_capacity(256 << 10, File::open(&path).at(&path)?);
+    fn new(path: PathBuf, mailbox: MailboxName, file: File) -> Result<Self, MailError> {
+        let from = BufReader::with_capacity(256 << 10, file);
         let mut open = Self {
             path,
             mailbox,
@@ -474,7 +489,8 @@ impl Sink for Writer {
         self.close()?;
         let mut count = 0;
         for (name, path) in &self.files {
-            let mut open = OpenFile::new(path.clone(), name.clone())?;
+            let file = File::open(path).at(path)?;
+            let mut open = OpenFile::new(path.clone(), name.clone(), file)?;
             while let Some(message) = open.next(u64::MAX, None) {
                 message?;
                 count += 1;
@@ -559,6 +575,7 @@ fn asctime(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{self, message};
     use super::*;
 
     #[test]
@@ -595,30 +612,9 @@ mod tests {
         assert_eq!(asctime(0), "Thu Jan  1 00:00:00 1970");
     }
 
-    fn message(octets: &str, flags: &[&str]) -> Message {
-        Message {
-            unique_id: None,
-            mailbox: MailboxName::new("A/.b").unwrap(),
-            flags: flags.iter().filter_map(|flag| Flag::parse(flag)).collect(),
-            date: InternalDate {
-                seconds: 1_310_126_914,
-                zone_minutes: 0,
-            },
-            octets: octets.as_bytes().to_vec(),
-        }
-    }
-
     fn read_all(path: &Path) -> Vec<Message> {
-        let mut reader = Reader::open(path, None, 1 << 20, UniqueIds::default()).unwrap();
-        let mut messages = Vec::new();
-        let mut octets = 0;
-        while let Some(next) = reader.next() {
-            let (message, taken) = next.unwrap();
-            messages.push(message);
-            octets += taken;
-        }
-        assert_eq!(octets, reader.octets());
-        messages
+        let reader = Reader::open(path, None, 1 << 20, UniqueIds::default());
+        tests::read_all(&mut reader.unwrap())
     }
 
     #[test]
@@ -626,12 +622,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out");
         let messages = vec![
-            message("Subject: a\r\n\r\nbody\r\n", &[]),
+            message("A/.b", "Subject: a\r\n\r\nbody\r\n", &[]),
             message(
+                "A/.b",
                 "Return-Path: <x@y>\r\nStatus: RO\r\n\r\nFrom me\r\n>From you\r\n",
                 &["$Junk"],
             ),
             message(
+                "A/.b",
                 "Subject: b\r\n\r\n\r\n\r\nFrom x Fri Jul  8 12:08:34 2011\r\n",
                 &[
                     "\\Seen",
@@ -643,9 +641,9 @@ mod tests {
                     "$Forwarded",
                 ],
             ),
-            message("no header\r\n", &["\\Seen"]),
-            message("\r\nbare\rreturn\r\r\n", &["\\Seen"]),
-            message("Subject: only a header\r\n", &[]),
+            message("A/.b", "no header\r\n", &["\\Seen"]),
+            message("A/.b", "\r\nbare\rreturn\r\r\n", &["\\Seen"]),
+            message("A/.b", "Subject: only a header\r\n", &[]),
         ];
         let mut writer = Box::new(Writer::create(&path).unwrap());
         for message in &messages {

@@ -7,6 +7,7 @@
 
 pub mod maildir;
 pub mod mbox;
+mod tree;
 mod unique_ids;
 
 pub use unique_ids::UniqueIds;
@@ -65,6 +66,14 @@ pub trait Source: Send {
     /// How many octets there are to read, for the progress bar.
     fn octets(&self) -> u64;
 
+    /// The mailboxes that there are, empty ones too.
+    fn mailboxes(&self) -> Vec<MailboxName>;
+
+    /// The mailboxes that are subscribed to, where that is kept.
+    fn subscriptions(&self) -> Option<&[MailboxName]> {
+        None
+    }
+
     /// The next message and how many octets of files it took, or why one was
     /// left out (the next call goes on behind it). `None` at the end.
     fn next(&mut self) -> Option<Result<(Message, u64), MailError>>;
@@ -77,6 +86,14 @@ pub trait Sink: Send {
     /// # Errors
     /// If it cannot be written.
     fn mailbox(&mut self, name: &MailboxName) -> Result<(), MailError>;
+
+    /// Writes which mailboxes are subscribed to, where the format has a place for it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn subscriptions(&mut self, _names: &[MailboxName]) -> Result<(), MailError> {
+        Ok(())
+    }
 
     /// Writes a message.
     ///
@@ -166,6 +183,34 @@ fn lines_out(octets: &[u8]) -> impl Iterator<Item = (&[u8], &'static [u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use terms::Flag;
+
+    /// A message that came in July 2011.
+    pub(super) fn message(mailbox: &str, octets: &str, flags: &[&str]) -> Message {
+        Message {
+            unique_id: None,
+            mailbox: MailboxName::new(mailbox).unwrap(),
+            flags: flags.iter().filter_map(|flag| Flag::parse(flag)).collect(),
+            date: InternalDate {
+                seconds: 1_310_126_914,
+                zone_minutes: 0,
+            },
+            octets: octets.as_bytes().to_vec(),
+        }
+    }
+
+    /// All messages, none left out, as long together as they were said to be.
+    pub(super) fn read_all(source: &mut dyn Source) -> Vec<Message> {
+        let mut messages = Vec::new();
+        let mut octets = 0;
+        while let Some(next) = source.next() {
+            let (message, taken) = next.unwrap();
+            messages.push(message);
+            octets += taken;
+        }
+        assert_eq!(octets, source.octets());
+        messages
+    }
 
     #[test]
     fn line_ends_come_back() {

@@ -1,6 +1,7 @@
 //! POP3 unique-ids that messages had where they come from: a mail program that
 //! leaves mail on the server would otherwise load all of it again.
 
+use super::tree::Tree;
 use super::{At as _, MailError};
 use account::{UniqueIdForm, is_unique_id};
 use mime::Fields;
@@ -8,6 +9,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use terms::{Uid, UidValidity};
+
+/// Longest list that is read: millions of messages.
+const LIST_OCTETS_MAX: u64 = 256 << 20;
 
 /// Where unique-ids are taken from.
 #[derive(Clone, Debug)]
@@ -64,11 +68,8 @@ impl UniqueIds {
 
     /// What Dovecot's `dovecot-uidlist` says of a Maildir, and else Courier's
     /// `courierpop3dsizelist`.
-    pub(super) fn of_folder(&self, folder: &Path) -> Uids {
-        let read = |name: &str| {
-            let octets = fs::read(folder.join(name)).ok()?;
-            Some(String::from_utf8_lossy(&octets).into_owned())
-        };
+    pub(super) fn of_folder(&self, tree: &mut Tree, folder: &Path) -> Uids {
+        let mut read = |name: &str| tree.text(&folder.join(name), LIST_OCTETS_MAX);
         if let Some(text) = read("dovecot-uidlist") {
             return dovecot(&text, &self.form);
         }
