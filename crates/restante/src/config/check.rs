@@ -12,6 +12,12 @@ use toml::de::{DeTable, DeValue};
 
 /// The longest message that the store can be told to take.
 const MESSAGE_OCTETS_MAX: Octets = Octets(1 << 30);
+/// RFC 5321 §4.5.3.1.7: 64K must be taken at least.
+const MESSAGE_OCTETS_MIN: Octets = Octets(64 << 10);
+/// RFC 5321 §4.5.3.1.8: so many must be taken at least.
+const RECIPIENTS_MIN: u32 = 100;
+/// Less than some sessions need at one time.
+const MEMORY_MIN: Octets = Octets(16 << 20);
 
 /// A configuration file that cannot be used.
 #[derive(Debug)]
@@ -121,7 +127,8 @@ impl Reader<'_> {
         let config: Config = match toml::from_str(self.text) {
             Ok(config) => config,
             Err(error) => {
-                self.fault(error.span(), one_line(error.message()), None);
+                let (what, right) = in_our_words(error.message());
+                self.fault(error.span(), what, right);
                 return None;
             }
         };
@@ -259,18 +266,73 @@ impl Reader<'_> {
             let at = value.or(table).map(Spanned::span);
             self.fault(at, what, Some(right.into()));
         }
-        if config.limits.message_octets > MESSAGE_OCTETS_MAX {
-            let limits = root
-                .get("limits")
-                .and_then(|limits| limits.get_ref().as_table());
-            let at = limits.and_then(|limits| limits.get("message-octets"));
-            let what = format!("no message may be longer than {MESSAGE_OCTETS_MAX}");
-            self.fault(at.map(Spanned::span), what, Some("write less".into()));
-        }
+        self.limits(root, &config.limits);
         if config.data.as_os_str().is_empty() {
             let at = root.get("data").map(Spanned::span);
             let right = "write the path of a directory".to_owned();
             self.fault(at, "`data` is empty".into(), Some(right));
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Limits with which nothing would work are slips.
+    fn limits(&mut self, root: &DeTable<'_>, limits: &Limits) {
+        let table = root
+            .get("limits")
+            .and_then(|limits| limits.get_ref().as_table());
+        let at = |key: &str| table.and_then(|table| table.get(key)).map(Spanned::span);
+        if limits.message_octets > MESSAGE_OCTETS_MAX {
+            let what = format!("no message may be longer than {MESSAGE_OCTETS_MAX}");
+            let right = Some("write less".to_owned());
+            self.fault(at("message-octets"), what, right);
+        }
+        let sizes = [
+            (
+                "message-octets",
+                Some(limits.message_octets),
+                MESSAGE_OCTETS_MIN,
+            ),
+            ("memory", Some(limits.memory), MEMORY_MIN),
+            ("table-memory", limits.table_memory, MEMORY_MIN),
+        ];
+        let counts = [
+            ("connections", limits.connections, 1),
+            ("connections-per-address", limits.connections_per_address, 1),
+            ("imap-per-account", limits.imap_per_account, 1),
+            ("pop3-per-account", limits.pop3_per_account, 1),
+            ("recipients", limits.recipients, RECIPIENTS_MIN),
+        ];
+        let times = [
+            ("login-timeout", limits.login_timeout),
+            ("imap-timeout", limits.imap_timeout),
+            ("imap-keep-alive", limits.imap_keep_alive),
+            ("pop3-timeout", limits.pop3_timeout),
+            ("lmtp-timeout", limits.lmtp_timeout),
+            ("handshake-timeout", limits.handshake_timeout),
+            ("stall-timeout", limits.stall_timeout),
+            ("memory-timeout", limits.memory_timeout),
+            ("append-timeout", limits.append_timeout),
+        ];
+        let mut too_small: Vec<(&str, String)> = Vec::new();
+        for (key, size, least) in sizes {
+            if size.is_some_and(|size| size < least) {
+                too_small.push((key, format!("\"{least}\"")));
+            }
+        }
+        for (key, count, least) in counts {
+            if count < least {
+                too_small.push((key, least.to_string()));
+            }
+        }
+        for (key, time) in times {
+            if time.0.is_zero() {
+                too_small.push((key, "\"1s\"".to_owned()));
+            }
+        }
+        for (key, least) in too_small {
+            let what = format!("`{key}` is too little for anything to work");
+            self.fault(at(key), what, Some(format!("write {least} or more")));
         }
     }
 }
@@ -304,6 +366,36 @@ fn one_line(message: &str) -> String {
         .map(str::trim)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// What serde says of a value, as this file says it: what is wrong, and what would be
+/// right.
+fn in_our_words(message: &str) -> (String, Option<String>) {
+    let message = one_line(message);
+    let kind = ["invalid value: ", "invalid type: ", "unknown variant "];
+    let split = message.split_once(", expected ");
+    let Some((kind, (found, expected))) = split
+        .and_then(|split| Some((kind.iter().find(|kind| split.0.starts_with(**kind))?, split)))
+    else {
+        return (message, None);
+    };
+    let found = found.strip_prefix(kind).unwrap_or(found);
+    // `integer `-1``, `string "x"`: the value alone, as it stands in the file.
+    let quoted = found.split_once(['`', '"']).map(|(_, quoted)| quoted);
+    let value = quoted.map_or(found, |quoted| quoted.trim_end_matches(['`', '"']));
+    let right = match expected {
+        "u8" => "a whole number from 0 to 255".to_owned(),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" => "a whole number from 0".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a string" => "a text in quotes".to_owned(),
+        "a sequence" => "a list, in brackets".to_owned(),
+        other => other.replace('`', "\""),
+    };
+    (
+        format!("`{value}` cannot be here"),
+        Some(format!("write {right}")),
+    )
 }
 
 /// The known name that `name` was probably meant to be.
@@ -418,8 +510,8 @@ mod tests {
         check(
             "data = \"/m\"\n[[listen]]\nprotocol = \"imapz\"\naddress = \"*:1\"\n",
             &[
-                "r.toml:3: unknown variant `imapz`, expected one of `imap`, `imaps`, `pop3`, \
-               `pop3s`, `lmtp`",
+                "r.toml:3: `imapz` cannot be here; write one of \"imap\", \"imaps\", \"pop3\", \
+               \"pop3s\", \"lmtp\"",
             ],
         );
         check(
@@ -493,6 +585,68 @@ mod tests {
             "jwks-url = \"https://x/\"\naudience = \"a\"\nclient-secret = \"s\"\n",
             &["r.toml:8: `client-secret` is of `introspection-url`; take it away"],
         );
+    }
+
+    #[test]
+    fn types_are_told_in_our_words() {
+        for (line, expected) in [
+            (
+                "connections = -1",
+                "`-1` cannot be here; write a whole number from 0 to 4294967295",
+            ),
+            (
+                "connections = \"many\"",
+                "`many` cannot be here; write a whole number from 0 to 4294967295",
+            ),
+            (
+                "connections = 1.5",
+                "`1.5` cannot be here; write a whole number from 0 to 4294967295",
+            ),
+            (
+                "literal-plus = 1",
+                "`1` cannot be here; write true or false",
+            ),
+            (
+                "memory = true",
+                "`true` cannot be here; write a size such as \"64M\"",
+            ),
+        ] {
+            check(
+                &format!("data = \"/m\"\n{IMAP}[limits]\n{line}\n"),
+                &[&format!("r.toml:6: {expected}")],
+            );
+        }
+    }
+
+    #[test]
+    fn limits_leave_room_for_something() {
+        for (key, little, least) in [
+            ("message-octets", "0", "\"64K\""),
+            ("memory", "\"1M\"", "\"16M\""),
+            ("table-memory", "0", "\"16M\""),
+            ("connections", "0", "1"),
+            ("connections-per-address", "0", "1"),
+            ("imap-per-account", "0", "1"),
+            ("pop3-per-account", "0", "1"),
+            ("recipients", "99", "100"),
+            ("login-timeout", "\"0s\"", "\"1s\""),
+            ("imap-timeout", "\"0s\"", "\"1s\""),
+            ("imap-keep-alive", "\"0s\"", "\"1s\""),
+            ("pop3-timeout", "\"0s\"", "\"1s\""),
+            ("lmtp-timeout", "\"0s\"", "\"1s\""),
+            ("handshake-timeout", "\"0s\"", "\"1s\""),
+            ("stall-timeout", "\"0s\"", "\"1s\""),
+            ("memory-timeout", "\"0s\"", "\"1s\""),
+            ("append-timeout", "\"0s\"", "\"1s\""),
+        ] {
+            let text = |value: &str| format!("data = \"/m\"\n{IMAP}[limits]\n{key} = {value}\n");
+            let right = "is too little for anything to work; write";
+            check(
+                &text(little),
+                &[&format!("r.toml:6: `{key}` {right} {least} or more")],
+            );
+            assert!(parse(Path::new("r.toml"), &text(least)).is_ok(), "{key}");
+        }
     }
 
     #[test]
