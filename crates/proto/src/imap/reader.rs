@@ -58,6 +58,7 @@ pub struct CommandReader {
     line_start: u32,
     literals: u32,
     utf8_names: bool,
+    charset_fixed: bool,
     /// The APPEND or REPLACE of which a literal has begun.
     appending: Option<Box<Appending>>,
     state: State,
@@ -123,6 +124,7 @@ impl CommandReader {
             line_start: 0,
             literals: 0,
             utf8_names: false,
+            charset_fixed: false,
             appending: None,
             state: State::Line,
             limits,
@@ -137,6 +139,11 @@ impl CommandReader {
     /// Whether mailbox names come as UTF-8 and not as modified UTF-7.
     pub fn set_utf8_names(&mut self, utf8_names: bool) {
         self.utf8_names = utf8_names;
+    }
+
+    /// Whether SEARCH may name no charset, since all is UTF-8. RFC 9755 §3.
+    pub fn set_charset_fixed(&mut self, charset_fixed: bool) {
+        self.charset_fixed = charset_fixed;
     }
 
     /// The next line is no command but the answer to a continuation request
@@ -305,7 +312,9 @@ impl CommandReader {
 
     /// The command so far, or what follows the last literal of an APPEND.
     fn parse(&mut self, octets: &[u8]) -> Result<Parsed, Fail> {
-        let mut cursor = Cursor::new(octets).with_utf8_names(self.utf8_names);
+        let mut cursor = Cursor::new(octets)
+            .with_utf8_names(self.utf8_names)
+            .with_charset_fixed(self.charset_fixed);
         if let Some(appending) = &mut self.appending {
             let mut open = appending.open;
             let part = parse::append_part(&mut cursor, &mut open)?;

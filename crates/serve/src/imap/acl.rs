@@ -100,7 +100,8 @@ impl User {
                 }
             }
         }
-        emit(stream, |out| response::acl(out, &name, &entries, false));
+        let utf8 = self.enabled.utf8;
+        emit(stream, |out| response::acl(out, &name, &entries, utf8));
         Ok(Reply::ok("that is all"))
     }
 
@@ -121,8 +122,9 @@ impl User {
             let letters = Rights::letters().chain(['c', 'd']);
             (String::new(), letters.map(String::from).collect())
         };
+        let utf8 = self.enabled.utf8;
         emit(stream, |out| {
-            response::list_rights(out, &name, identifier, &required, &optional, false);
+            response::list_rights(out, &name, identifier, &required, &optional, utf8);
         });
         Ok(Reply::ok("that is all"))
     }
@@ -142,9 +144,8 @@ impl User {
             return Err(no_such_mailbox());
         }
         let rights = found.rights.to_string();
-        emit(stream, |out| {
-            response::my_rights(out, &name, &rights, false)
-        });
+        let utf8 = self.enabled.utf8;
+        emit(stream, |out| response::my_rights(out, &name, &rights, utf8));
         Ok(Reply::ok("that is all"))
     }
 

@@ -20,6 +20,7 @@ const ALWAYS: &[&str] = &[
     "CATENATE",
     "URL-PARTIAL",
     "REPLACE",
+    "UTF8=ACCEPT",
     "METADATA",
     "ACL",
     "RIGHTS=texk",

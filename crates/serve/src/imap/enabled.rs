@@ -14,6 +14,8 @@ pub(super) struct Enabled {
     pub(super) qresync: bool,
     /// METADATA comes unasked. RFC 5464 §4.4.
     metadata: bool,
+    /// Names and messages are UTF-8. RFC 9755 §3.
+    pub(super) utf8: bool,
 }
 
 impl Enabled {
@@ -26,17 +28,25 @@ impl Enabled {
                 self.qresync = true;
             }
             "METADATA" => self.metadata = true,
+            UTF8_ACCEPT => self.utf8 = true,
             _ => return false,
         }
         true
     }
 }
 
+const UTF8_ACCEPT: &str = "UTF8=ACCEPT";
+
 /// RFC 5161 §3.1: names that are not known are passed over.
 pub(super) fn enable(session: &mut Session, names: &[String]) -> Reply {
     let Some(user) = &mut session.user else {
         return Reply::bad("log in first");
     };
+    if user.selected.is_some() && names.iter().any(|name| name == UTF8_ACCEPT) {
+        // RFC 9755 §3: "only valid in the authenticated state". What the session
+        // knows of the mailbox's messages would be wrong after it.
+        return Reply::bad("UTF8=ACCEPT has to be enabled before a mailbox is selected");
+    }
     let before = user.enabled;
     let mut known: Vec<&str> = Vec::new();
     for name in names {
@@ -44,6 +54,8 @@ pub(super) fn enable(session: &mut Session, names: &[String]) -> Reply {
             known.push(name);
         }
     }
+    session.reader.set_utf8_names(user.enabled.utf8);
+    session.reader.set_charset_fixed(user.enabled.utf8);
     emit(&mut session.stream, |out| response::enabled(out, &known));
     if user.enabled.condstore && !before.condstore {
         user.tell_highest_modseq(&mut session.stream);

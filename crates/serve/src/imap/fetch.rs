@@ -121,6 +121,7 @@ impl Work<'_> {
                 let fetch = Fetch {
                     store: &**self.imap.directory.store(),
                     items,
+                    utf8: self.enabled.utf8,
                 };
                 let messages = snapshot.messages(selected, &part);
                 fetch.run(stream, messages).await?

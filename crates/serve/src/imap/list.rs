@@ -57,6 +57,7 @@ impl User {
             rights: self.own_rights(),
             options,
             extended,
+            utf8: self.enabled.utf8,
         };
         let mut left_out = None;
         let patterns: Vec<Pattern> = patterns
@@ -79,11 +80,11 @@ impl User {
                         .status_values(state, record, items, append_octets_max)
                         .await
                 {
-                    response::mailbox_status(&mut out, name, &values, false);
+                    response::mailbox_status(&mut out, name, &values, listing.utf8);
                 }
                 if listing.options.return_my_rights {
                     // RFC 8440 §3
-                    response::my_rights(&mut out, name, &rights.to_string(), false);
+                    response::my_rights(&mut out, name, &rights.to_string(), listing.utf8);
                 }
                 left_out = left_out.max(listing.write_metadata(&mut out, name));
             }
@@ -136,11 +137,12 @@ impl User {
         if patterns.iter().all(|pattern| !pattern.contains('%')) {
             names.retain(|_, level| !*level);
         }
+        let utf8 = self.enabled.utf8;
         each_match(stream, reference, patterns, &names, |out, name, level| {
             let there = state.mailbox_named(name).is_some() || others.get(name).is_some();
             let selectable = !level && there;
             let attributes: &[&str] = if selectable { &[] } else { &["\\Noselect"] };
-            response::lsub(out, attributes, name, false);
+            response::lsub(out, attributes, name, utf8);
         })
         .await?;
         Ok(Reply::ok("that is all"))
@@ -156,6 +158,8 @@ struct Listing<'a> {
     options: ListOptions,
     /// The client knows RFC 5258.
     extended: bool,
+    /// Names are told in UTF-8.
+    utf8: bool,
     /// Names above such as are selected, where the client asks for them.
     above: BTreeSet<MailboxName>,
 }
@@ -187,7 +191,7 @@ impl<'a> Listing<'a> {
         };
         let found = Annotated::of(&shown, wanted);
         if !found.values.is_empty() {
-            response::metadata(out, Some(name), found.values, false);
+            response::metadata(out, Some(name), found.values, self.utf8);
         }
         found.left_out
     }
@@ -224,9 +228,9 @@ impl<'a> Listing<'a> {
         let uses: Vec<_> = uses.into_iter().flat_map(|uses| uses.iter()).collect();
         attributes.extend(uses.iter().map(|special| special.as_str()));
         if above {
-            response::list_with_children(out, &attributes, name, false);
+            response::list_with_children(out, &attributes, name, self.utf8);
         } else {
-            response::list(out, &attributes, name, false);
+            response::list(out, &attributes, name, self.utf8);
         }
         true
     }

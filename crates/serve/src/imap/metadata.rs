@@ -42,7 +42,7 @@ impl User {
         let found = Found::of(&shown, &asked.wanted);
         if !found.values.is_empty() {
             let mut out = Vec::new();
-            response::metadata(&mut out, name.as_ref(), found.values, false);
+            response::metadata(&mut out, name.as_ref(), found.values, self.enabled.utf8);
             stream.send(&out).await?;
         }
         let reply = Reply::ok("that is all");
@@ -128,7 +128,7 @@ impl User {
             return Ok(());
         }
         let now = Annotations::of(&state);
-        let out = now.changed_since(known, &state);
+        let out = now.changed_since(known, &state, self.enabled.utf8);
         **known = now;
         stream.send(&out).await
     }
@@ -232,8 +232,8 @@ impl Annotations {
         }
     }
 
-    /// What is to be told to somebody who knows `old`.
-    fn changed_since(&self, old: &Self, state: &State) -> Vec<u8> {
+    /// What is to be told to somebody who knows `old`, names in UTF-8 or not.
+    fn changed_since(&self, old: &Self, state: &State, utf8: bool) -> Vec<u8> {
         let mut out = Vec::new();
         let none = Metadata::default();
         let mut keys: Vec<Of> = self.all.keys().chain(old.all.keys()).copied().collect();
@@ -262,7 +262,7 @@ impl Annotations {
             changed.sort_unstable();
             changed.dedup();
             if !changed.is_empty() {
-                response::metadata_changed(&mut out, name, changed, false);
+                response::metadata_changed(&mut out, name, changed, utf8);
             }
         }
         out

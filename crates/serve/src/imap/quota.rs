@@ -42,8 +42,9 @@ impl User {
             Ok((name, found)) => {
                 // What others take up is theirs to know.
                 let own = found.place.owner.is_none();
+                let utf8 = self.enabled.utf8;
                 emit(stream, |out| {
-                    response::quota_root(out, &name, own.then_some(ROOT), false);
+                    response::quota_root(out, &name, own.then_some(ROOT), utf8);
                     if own {
                         write_quota(out, &found.state);
                     }

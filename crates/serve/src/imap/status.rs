@@ -38,8 +38,9 @@ impl User {
         };
         match found.await {
             Ok((name, values)) => {
+                let utf8 = self.enabled.utf8;
                 emit(stream, |out| {
-                    response::mailbox_status(out, &name, &values, false)
+                    response::mailbox_status(out, &name, &values, utf8)
                 });
                 Ok(Reply::ok("that is all"))
             }

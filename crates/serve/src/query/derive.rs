@@ -1,6 +1,6 @@
 //! Derived rows: fetched in batches, made anew where they are missing.
 
-use super::octets::{blob_range, blob_size};
+use super::octets::{Source, blob_range, blob_size};
 use crate::limits::OctetsHeld;
 use crate::stream::{Node, StreamError};
 use account::Row;
@@ -118,13 +118,13 @@ pub(super) async fn whole_blob(
     store: &dyn Store,
     row: &Row<'_>,
 ) -> Result<Result<Held, BlobError>, StreamError> {
-    held_range(node, store, row, 0..blob_size(row), 1).await
+    held_range(node, store.into(), row, 0..blob_size(row), 1).await
 }
 
 /// A range of a blob. `factor`: how many octets work on one of them takes.
 pub(super) async fn held_range(
     node: &Node,
-    store: &dyn Store,
+    source: Source<'_>,
     row: &Row<'_>,
     range: Range<u64>,
     factor: u64,
@@ -139,7 +139,7 @@ pub(super) async fn held_range(
             .await
             .map_err(|_| StreamError::Crowded)?,
     };
-    Ok(blob_range(store, row, range).await.map(|octets| Held {
+    Ok(blob_range(source, row, range).await.map(|octets| Held {
         octets,
         _held: Some(held),
     }))

@@ -63,7 +63,7 @@ pub async fn excerpt<'a>(
         let Ok(derived) = Derived::decode(&octets) else {
             return Ok(Err(BlobError::Damaged(row.blob)));
         };
-        match section_value(node, store, row, &derived, section).await? {
+        match section_value(node, store.into(), row, &derived, section).await? {
             Ok(value) => value,
             Err(error) => return Ok(Err(error)),
         }

@@ -1,7 +1,8 @@
 //! FETCH: answers streamed through a bounded buffer. RFC 9051 §6.4.5.
 
 use super::derive::derived_rows;
-use super::octets::MessageOctets;
+use super::downgraded::{Form, downgraded};
+use super::octets::{MessageOctets, Source};
 use super::section::{
     Value, binary_value, cut, is_whole, kept_fields, render, section_of, section_value,
 };
@@ -25,6 +26,9 @@ pub struct Fetch<'a> {
     pub store: &'a dyn Store,
     /// What is asked for, macros resolved; for UID FETCH with UID among them.
     pub items: &'a [FetchItem],
+    /// Whether internationalised messages go as they are: to others they go in
+    /// the form of RFC 6858. RFC 9755 §7.
+    pub utf8: bool,
 }
 
 /// What came of a FETCH.
@@ -71,7 +75,7 @@ impl Fetch<'_> {
         let mut messages = messages.peekable();
         if !self.items.iter().any(needs_derived) {
             for message in messages {
-                answer.message(&message, None).await?;
+                answer.shown(&message, None).await?;
             }
         } else {
             while messages.peek().is_some() {
@@ -99,6 +103,11 @@ fn needs_derived(item: &FetchItem) -> bool {
     }
 }
 
+/// Whether the message's octets are needed for it.
+fn needs_octets(item: &FetchItem) -> bool {
+    needs_derived(item) || section_of(item).is_some()
+}
+
 struct Answer<'a> {
     fetch: &'a Fetch<'a>,
     stream: &'a mut Stream,
@@ -115,9 +124,43 @@ impl Answer<'_> {
         let rows: Vec<_> = batch.iter().map(|message| message.row).collect();
         let derived = derived_rows(&node, self.fetch.store, &rows).await?;
         for (message, octets) in batch.iter().zip(&derived) {
-            self.message(message, Some(octets)).await?;
+            self.shown(message, Some(octets)).await?;
         }
         Ok(())
+    }
+
+    /// One message as the session may see it.
+    async fn shown(
+        &mut self,
+        message: &Message<'_>,
+        derived: Option<&Result<Bytes, BlobError>>,
+    ) -> Result<(), StreamError> {
+        let store = self.fetch.store;
+        let size = message.row.downgraded_size;
+        let Some(size) = size.filter(|_| !self.fetch.utf8) else {
+            return self.message(message, derived, store.into()).await;
+        };
+        let mut shown = *message;
+        shown.row.size = size;
+        shown.row.prefix = &[];
+        if !self.fetch.items.iter().any(needs_octets) {
+            return self.message(&shown, None, store.into()).await;
+        }
+        let node = std::sync::Arc::clone(self.stream.node());
+        match downgraded(&node, store, &message.row).await? {
+            Ok(Form {
+                octets, derived, ..
+            }) => {
+                shown.row.size = u32::try_from(octets.len()).unwrap_or(size);
+                self.message(&shown, Some(&Ok(derived)), Source::Form(&octets))
+                    .await
+            }
+            Err(error) => {
+                let none = Bytes::new();
+                self.message(&shown, Some(&Err(error)), Source::Form(&none))
+                    .await
+            }
+        }
     }
 
     /// One message, with its derived row where items need it.
@@ -125,6 +168,7 @@ impl Answer<'_> {
         &mut self,
         message: &Message<'_>,
         derived: Option<&Result<Bytes, BlobError>>,
+        source: Source<'_>,
     ) -> Result<(), StreamError> {
         let octets = derived.and_then(|derived| derived.as_ref().ok());
         let decoded = octets.and_then(|octets| Derived::decode(octets).ok());
@@ -140,10 +184,10 @@ impl Answer<'_> {
             }
             let value = match (derived, &decoded) {
                 (Some(Err(error)), _) if needs_derived(item) => Err(error.clone()),
-                (_, decoded) => self.value(message, item, decoded.as_ref()).await?,
+                (_, decoded) => self.value(message, item, decoded.as_ref(), source).await?,
             };
             let written = match value {
-                Ok(value) => self.put_value(message, item, value).await?,
+                Ok(value) => self.put_value(message, item, value, source).await?,
                 Err(error) => Err(error),
             };
             if let Err(error) = written {
@@ -268,8 +312,9 @@ impl Answer<'_> {
         message: &Message<'_>,
         item: &FetchItem,
         derived: Option<&Derived<'_>>,
+        source: Source<'_>,
     ) -> Result<Result<Value, BlobError>, StreamError> {
-        let (node, store, row) = (self.stream.node(), self.fetch.store, &message.row);
+        let (node, row) = (self.stream.node(), &message.row);
         let section = section_of(item);
         if let Some((section, partial)) = &section
             && is_whole(section)
@@ -280,16 +325,16 @@ impl Answer<'_> {
             return Ok(Err(BlobError::Damaged(row.blob)));
         };
         if let Some((section, partial)) = section {
-            let value = section_value(node, store, row, derived, &section).await?;
+            let value = section_value(node, source, row, derived, &section).await?;
             return Ok(value.map(|value| cut(value, partial)));
         }
         match item {
             FetchItem::Binary { path, partial, .. } => {
-                let value = binary_value(node, store, row, derived, path).await?;
+                let value = binary_value(node, source, row, derived, path).await?;
                 Ok(value.map(|value| cut(value, *partial)))
             }
             FetchItem::BinarySize(path) => {
-                let value = binary_value(node, store, row, derived, path).await?;
+                let value = binary_value(node, source, row, derived, path).await?;
                 Ok(value.map(|value| {
                     let size = match value {
                         Value::Octets(octets) => octets.len() as u64,
@@ -300,7 +345,7 @@ impl Answer<'_> {
                     Value::Written(size.to_string().into_bytes())
                 }))
             }
-            item => render(node, store, row, derived, item).await,
+            item => render(node, source, row, derived, item).await,
         }
     }
 
@@ -310,6 +355,7 @@ impl Answer<'_> {
         message: &Message<'_>,
         item: &FetchItem,
         value: Value,
+        source: Source<'_>,
     ) -> Result<Result<(), BlobError>, StreamError> {
         let range = match value {
             Value::Nil => {
@@ -333,7 +379,7 @@ impl Answer<'_> {
             }
             Value::Range(range) => range,
         };
-        let mut octets = MessageOctets::range(self.fetch.store, message.row, range);
+        let mut octets = MessageOctets::of(source, message.row, range);
         let length = octets.remaining();
         // Nothing is announced before it has been read once.
         let first = match octets.verify().await {

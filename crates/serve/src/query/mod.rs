@@ -7,6 +7,7 @@
 //! all else goes on.
 
 mod derive;
+mod downgraded;
 mod excerpt;
 mod fetch;
 mod octets;

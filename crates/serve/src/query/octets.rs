@@ -11,12 +11,27 @@ const READ_OCTETS: u64 = 1 << 20;
 /// Octets that are held while a peer takes them.
 const SEND_OCTETS: u64 = 128 << 10;
 
+/// Where a message's octets are after the row's prefix.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// In its blob.
+    Store(&'a dyn Store),
+    /// In a form that was made of the whole message: its row has no prefix.
+    Form(&'a Bytes),
+}
+
+impl<'a> From<&'a dyn Store> for Source<'a> {
+    fn from(store: &'a dyn Store) -> Self {
+        Self::Store(store)
+    }
+}
+
 /// Octets of a blob, at once where the store has them ready.
 ///
 /// # Errors
 /// See [`BlobError`]; a blob that is shorter than the range counts as damaged.
 pub(super) async fn blob_octets(
-    store: &dyn Store,
+    source: Source<'_>,
     row: &Row<'_>,
     range: Range<u64>,
 ) -> Result<Bytes, BlobError> {
@@ -24,9 +39,12 @@ pub(super) async fn blob_octets(
     if wanted == 0 {
         return Ok(Bytes::new());
     }
-    let octets = match store.blob_now(row.blob, range.clone()) {
-        Some(octets) => octets?,
-        None => store.blob(row.blob, range).await?,
+    let octets = match source {
+        Source::Form(form) => part(form, range),
+        Source::Store(store) => match store.blob_now(row.blob, range.clone()) {
+            Some(octets) => octets?,
+            None => store.blob(row.blob, range).await?,
+        },
     };
     if octets.len() as u64 == wanted {
         Ok(octets)
@@ -35,20 +53,27 @@ pub(super) async fn blob_octets(
     }
 }
 
+/// What there is of a range.
+fn part(form: &Bytes, range: Range<u64>) -> Bytes {
+    let place = |at: u64| usize::try_from(at).map_or(form.len(), |at| at.min(form.len()));
+    let (start, end) = (place(range.start), place(range.end));
+    form.slice(start.min(end)..end)
+}
+
 /// A longer range of a blob in one piece of memory, read in pieces.
 pub(super) async fn blob_range(
-    store: &dyn Store,
+    source: Source<'_>,
     row: &Row<'_>,
     range: Range<u64>,
 ) -> Result<Bytes, BlobError> {
     if range.end.saturating_sub(range.start) <= READ_OCTETS {
-        return blob_octets(store, row, range).await;
+        return blob_octets(source, row, range).await;
     }
     let mut whole = Vec::new();
     let mut start = range.start;
     while start < range.end {
         let end = range.end.min(start + READ_OCTETS);
-        whole.extend_from_slice(&blob_octets(store, row, start..end).await?);
+        whole.extend_from_slice(&blob_octets(source, row, start..end).await?);
         start = end;
     }
     Ok(whole.into())
@@ -61,7 +86,7 @@ pub(super) fn blob_size(row: &Row<'_>) -> u64 {
 
 /// A range of a message's octets, to be sent in pieces.
 pub struct MessageOctets<'a> {
-    store: &'a dyn Store,
+    source: Source<'a>,
     row: Row<'a>,
     range: Range<u64>,
 }
@@ -74,9 +99,14 @@ impl<'a> MessageOctets<'a> {
 
     /// A range of it, cut to its length.
     pub fn range(store: &'a dyn Store, row: Row<'a>, range: Range<u64>) -> Self {
+        Self::of(store.into(), row, range)
+    }
+
+    /// A range of what is there or elsewhere.
+    pub(super) fn of(source: Source<'a>, row: Row<'a>, range: Range<u64>) -> Self {
         let end = range.end.min(u64::from(row.size));
         let range = range.start.min(end)..end;
-        Self { store, row, range }
+        Self { source, row, range }
     }
 
     /// Octets that are still to come.
@@ -118,7 +148,7 @@ impl<'a> MessageOctets<'a> {
         let prefix = self.row.prefix;
         let shift = prefix.len() as u64;
         let of_blob = range.start.saturating_sub(shift)..range.end.saturating_sub(shift);
-        let blob = blob_octets(self.store, &self.row, of_blob).await?;
+        let blob = blob_octets(self.source, &self.row, of_blob).await?;
         if range.start >= shift {
             return Ok(blob);
         }

@@ -2,12 +2,12 @@
 
 use super::Message;
 use super::derive::{compute, held_range};
-use super::octets::blob_size;
+use super::octets::{Source, blob_size};
 use crate::stream::{Node, StreamError};
 use account::Row;
 use mime::{Derived, Located, TransferEncoding, locate, pick_fields};
 use std::ops::Range;
-use store::{BlobError, Store};
+use store::BlobError;
 use terms::{BodyPath, FetchItem, Partial, Section, SectionText};
 
 /// What an item's value is.
@@ -81,7 +81,7 @@ pub(super) fn kept_fields(
 /// be read.
 pub(super) async fn section_value(
     node: &Node,
-    store: &dyn Store,
+    source: Source<'_>,
     row: &Row<'_>,
     derived: &Derived<'_>,
     section: &Section,
@@ -93,7 +93,7 @@ pub(super) async fn section_value(
         }
         Located::Header { prefix, range } => (prefix, range),
     };
-    let header = match held_range(node, store, row, range, 2).await? {
+    let header = match held_range(node, source, row, range, 2).await? {
         Ok(header) => header,
         Err(error) => return Ok(Err(error)),
     };
@@ -150,7 +150,7 @@ pub(super) fn cut(value: Value, partial: Option<Partial>) -> Value {
 /// As for [`section_value`].
 pub(super) async fn binary_value(
     node: &Node,
-    store: &dyn Store,
+    source: Source<'_>,
     row: &Row<'_>,
     derived: &Derived<'_>,
     path: &[u32],
@@ -173,7 +173,7 @@ pub(super) async fn binary_value(
     if encoding == TransferEncoding::Identity {
         return Ok(Ok(Value::Range(in_message(row, path.is_empty(), range))));
     }
-    let body = match held_range(node, store, row, range, 2).await? {
+    let body = match held_range(node, source, row, range, 2).await? {
         Ok(body) => body,
         Err(error) => return Ok(Err(error)),
     };
@@ -193,7 +193,7 @@ pub(super) async fn binary_value(
 /// As for [`section_value`].
 pub(super) async fn render(
     node: &Node,
-    store: &dyn Store,
+    source: Source<'_>,
     row: &Row<'_>,
     derived: &Derived<'_>,
     item: &FetchItem,
@@ -207,7 +207,7 @@ pub(super) async fn render(
         FetchItem::BodyStructure => |message: &[u8]| mime::render_bodystructure(message, true),
         _ => |message: &[u8]| mime::render_bodystructure(message, false),
     };
-    let message = match held_range(node, store, row, range, 2).await? {
+    let message = match held_range(node, source, row, range, 2).await? {
         Ok(message) => message,
         Err(error) => return Ok(Err(error)),
     };

@@ -91,6 +91,7 @@ impl Mailbox {
             let fetch = Fetch {
                 store: &self.store,
                 items,
+                utf8: true,
             };
             let fetched = fetch
                 .run(&mut stream, Box::new(self.rows().into_iter()))
@@ -447,6 +448,7 @@ async fn answers_can_move_between_threads() {
         let fetch = Fetch {
             store: &mailbox.store,
             items: &items,
+            utf8: true,
         };
         let rows = mailbox.rows();
         let uids = UidSet::single(Uid::new(10).unwrap());

@@ -35,6 +35,8 @@ pub(in crate::imap) struct Cursor<'a> {
     at: usize,
     /// Mailbox names are UTF-8 and not modified UTF-7.
     utf8_names: bool,
+    /// SEARCH may not name a charset. RFC 9755 §3.
+    charset_fixed: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -43,12 +45,23 @@ impl<'a> Cursor<'a> {
             octets,
             at: 0,
             utf8_names: false,
+            charset_fixed: false,
         }
     }
 
     pub(in crate::imap) fn with_utf8_names(mut self, utf8_names: bool) -> Self {
         self.utf8_names = utf8_names;
         self
+    }
+
+    pub(in crate::imap) fn with_charset_fixed(mut self, charset_fixed: bool) -> Self {
+        self.charset_fixed = charset_fixed;
+        self
+    }
+
+    /// Whether SEARCH may not name a charset.
+    pub(in crate::imap) fn charset_fixed(&self) -> bool {
+        self.charset_fixed
     }
 
     pub(in crate::imap) fn at_end(&self) -> bool {

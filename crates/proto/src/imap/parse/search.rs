@@ -12,7 +12,13 @@ pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<CommandBody> 
     cursor.sp()?;
     let returns = search_return_opts(cursor)?;
     let mut known = true;
+    let before = cursor.position();
     if cursor.eat_word("CHARSET ") {
+        if cursor.charset_fixed() {
+            // RFC 9755 §3: once UTF8=ACCEPT is enabled, all is UTF-8.
+            cursor.rewind(before);
+            return cursor.fail("no charset after ENABLE UTF8=ACCEPT");
+        }
         known = charset(cursor)?;
         cursor.sp()?;
     }

@@ -198,24 +198,25 @@ impl Body {
         Ok(())
     }
 
-    /// The message is whole: stores it, with what is derived from it.
+    /// The message is whole: stores it, with what is derived from it. `utf8`: its
+    /// header may be UTF-8, which makes it internationalised.
     pub(super) async fn finish(
         self,
         flags: FlagSet,
         internal_date: Option<InternalDate>,
-        internationalised: bool,
+        utf8: bool,
     ) -> Result<NewMessage, Reply> {
-        let message = self.store(internationalised).await;
+        let message = self.store(utf8).await;
         let message = message.map_err(Trouble::reply)?;
         Ok(NewMessage {
             flags,
             internal_date,
-            internationalised,
+            internationalised: message.downgraded_size.is_some(),
             ..message
         })
     }
 
-    async fn store(mut self, internationalised: bool) -> Result<NewMessage, Trouble> {
+    async fn store(mut self, utf8: bool) -> Result<NewMessage, Trouble> {
         if let Some(trouble) = self.trouble {
             return Err(trouble);
         }
@@ -236,7 +237,7 @@ impl Body {
         let octets = std::mem::take(&mut self.octets);
         let (derived, form) = compute(&self.node, octets, move |octets| {
             // What POP3 gives to clients without UTF8: its size is kept. RFC 6856 §2.1.
-            let form = internationalised
+            let form = (utf8 && has_utf8_header(&octets))
                 .then(|| mime::downgrade(&octets))
                 .flatten();
             (mime::derive(&octets), form.map(|form| form.len()))
@@ -247,6 +248,14 @@ impl Body {
         self.sink.finish(Bytes::from(derived)).await?;
         Ok(message)
     }
+}
+
+/// Whether the header is UTF-8: in old mail octets above 127 may be anything, and
+/// nothing but the octets themselves says what.
+fn has_utf8_header(message: &[u8]) -> bool {
+    let end = message.windows(4).position(|four| four == b"\r\n\r\n");
+    let header = message.get(..end.unwrap_or(message.len()));
+    header.is_some_and(|header| std::str::from_utf8(header).is_ok())
 }
 
 /// Parsing more than this is done beside the sessions.

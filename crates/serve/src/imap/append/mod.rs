@@ -223,8 +223,9 @@ impl Appending {
         {
             return Err(Reply::bad("so long a literal has to wait"));
         }
-        if literal.utf8 {
-            // RFC 9755 §4: for sessions that have enabled it, of which there are none.
+        let enabled = session.user.as_ref().is_some_and(|user| user.enabled.utf8);
+        if literal.utf8 && !enabled {
+            // RFC 9755 §4: for sessions that have enabled it.
             return Err(Reply::bad("UTF8=ACCEPT is not enabled"));
         }
         let kind = Kind {
@@ -233,7 +234,8 @@ impl Appending {
         };
         self.expect(session, literal.octets, kind).await?;
         if let Some(begun) = &mut self.begun {
-            begun.utf8 |= literal.utf8;
+            // RFC 9755 §4: who has enabled it may leave the word UTF8 out.
+            begun.utf8 |= enabled;
         }
         Ok(())
     }

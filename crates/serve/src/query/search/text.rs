@@ -161,10 +161,10 @@ impl<'a> Looked<'a> {
     async fn octets(&self, range: Range<u64>) -> Result<Result<Held, BlobError>, StreamError> {
         let size = blob_size(self.row);
         if size > WHOLE_OCTETS {
-            return held_range(self.node, self.store, self.row, range, TEXT_FACTOR).await;
+            return held_range(self.node, self.store.into(), self.row, range, TEXT_FACTOR).await;
         }
         if self.whole.get().is_none() {
-            match held_range(self.node, self.store, self.row, 0..size, TEXT_FACTOR).await? {
+            match held_range(self.node, self.store.into(), self.row, 0..size, TEXT_FACTOR).await? {
                 // Nobody else looks at this message at the same time.
                 Ok(whole) => drop(self.whole.set(whole)),
                 Err(error) => return Ok(Err(error)),
