@@ -69,6 +69,7 @@ impl Sessions {
     fn enter(&self) -> Result<Place, &'static str> {
         let inner = &self.0;
         if self.count() >= inner.node.limits.connections_max {
+            inner.node.metrics.refused_total.increment();
             return Err("there are too many connections");
         }
         inner.count.send_modify(|count| *count += 1);
@@ -90,6 +91,7 @@ impl Place {
                 .unwrap_or_else(PoisonError::into_inner);
             let count = addresses.entry(address).or_default();
             if *count >= inner.per_address_max {
+                inner.node.metrics.refused_network.increment();
                 return Err("there are too many connections from this address");
             }
             *count += 1;

@@ -149,6 +149,21 @@ pub fn bind(listen: &Listen, inherited: &mut Inherited) -> Result<Vec<Bound>, Bi
     }
 }
 
+/// Opens the TCP sockets of an address for something else than mail.
+///
+/// # Errors
+/// Says what is wrong and what helps.
+pub fn open(host: &str, port: u16) -> Result<Vec<(Address, TcpListener)>, String> {
+    let opened = tcp(host, port).map_err(|error| explain(&error))?;
+    let tcp = opened
+        .into_iter()
+        .filter_map(|(address, socket)| match socket {
+            Socket::Tcp(socket) => Some((address, socket)),
+            Socket::Unix(_) => None,
+        });
+    Ok(tcp.collect())
+}
+
 fn explain(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => "another program listens there already".into(),

@@ -22,6 +22,7 @@ mod languages;
 mod listen;
 mod log;
 mod memory;
+mod metrics;
 mod migrate;
 mod node;
 mod passwd_file;

@@ -7,9 +7,11 @@ use crate::error::{Failure, Outcome, While as _};
 use crate::languages;
 use crate::listen::Bound;
 use crate::memory;
+use crate::metrics::Watched;
 use crate::place::Place;
 use crate::privileges::{Servant, make_data_directory};
 use crate::secret;
+use crate::tls::Certificates;
 use serve::accounts::NameRules;
 use serve::auth::oauth::ISSUER_TIMEOUT;
 use serve::auth::{self, Auth, CertificateName, Cost, OAuth, OAuthSettings, Scram, TokenSource};
@@ -45,7 +47,7 @@ impl From<Failure> for OpenError {
 /// All that a server or a command works on.
 pub struct Opened {
     node: Arc<Node>,
-    store: Arc<dyn Store>,
+    store: Arc<DiskStore>,
     directory: Directory,
     policy: Arc<Policy>,
     languages: Arc<Languages>,
@@ -67,8 +69,8 @@ impl Opened {
         let languages = languages::load(&place.config)?;
         let store = open_store(place, options(&place.config)).await?;
         let failure = store.failure();
-        let store: Arc<dyn Store> = Arc::new(store);
-        let accounts = Accounts::new(Arc::clone(&node), Arc::clone(&store));
+        let store = Arc::new(store);
+        let accounts = Accounts::new(Arc::clone(&node), Arc::clone(&store) as Arc<dyn Store>);
         let settings = settings(place, &node.env)?;
         let auth = Auth::with(Arc::clone(&node), Cost::default(), settings);
         let rules = NameRules {
@@ -101,9 +103,19 @@ impl Opened {
     pub fn admin(&self) -> Admin {
         Admin::new(
             Arc::clone(&self.node),
-            Arc::clone(&self.store),
+            Arc::clone(&self.store) as Arc<dyn Store>,
             self.directory.clone(),
         )
+    }
+
+    /// What is watched.
+    pub fn watched(&self, certificates: Option<&Certificates>) -> Watched {
+        Watched {
+            node: Arc::clone(&self.node),
+            store: Arc::clone(&self.store),
+            directory: self.directory.clone(),
+            certificates: certificates.cloned(),
+        }
     }
 
     /// Takes over what can change while the server runs.

@@ -5,6 +5,7 @@ use crate::config::{ClientName, Config};
 use crate::control;
 use crate::error::{Failure, Outcome, While as _};
 use crate::listen::Bound;
+use crate::metrics;
 use crate::node::{OpenError, Opened};
 use crate::place::Place;
 use crate::tls::Certificates;
@@ -23,6 +24,8 @@ pub struct Prepared {
     pub sockets: Vec<Bound>,
     /// The certificate.
     pub certificates: Option<Certificates>,
+    /// The open sockets of `[metrics]`.
+    pub metrics: metrics::Door,
 }
 
 /// Why a server ends.
@@ -47,6 +50,7 @@ impl Prepared {
         let per_address = usize::try_from(config.limits.connections_per_address)?;
         let sessions = Sessions::new(Arc::clone(opened.node()), per_address);
         let control = control::server::listen(&self.place.data, Arc::clone(&opened))?;
+        metrics::watch(self.metrics, opened.watched(self.certificates.as_ref()))?;
         let tls = self.certificates.as_ref().map(Certificates::tls);
         for bound in self.sockets {
             let begin = opened.begin(&bound, tls.clone(), config);
@@ -175,6 +179,7 @@ fn needs_restart<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str
         ("quota-warnings", old.quota_warnings != new.quota_warnings),
         ("over-quota", old.over_quota != new.over_quota),
         ("texts", old.texts != new.texts),
+        ("metrics", old.metrics != new.metrics),
         ("log.format", old.log.format != new.log.format),
     ]
     .into_iter()

@@ -5,6 +5,7 @@ use crate::config::{Address, Config};
 use crate::error::{Failure, Outcome, While as _};
 use crate::listen::{Bound, Inherited, Socket, bind};
 use crate::log;
+use crate::metrics;
 use crate::place::Place;
 use crate::privileges::{Servant, make_data_directory};
 use crate::running::Prepared;
@@ -31,6 +32,7 @@ pub fn serve(common: &Common) -> Outcome {
 fn prepare(place: Place) -> Outcome<Prepared> {
     let config = &place.config;
     let sockets = open(&place)?;
+    let metrics = metrics::open(config.metrics.address.as_ref())?;
     let certificates = config.tls.as_ref().map(Certificates::load).transpose()?;
     let servant = Servant::find(config.user.as_deref(), config.group.as_deref())?;
     make_data_directory(&place.data, servant.as_ref())?;
@@ -46,6 +48,7 @@ fn prepare(place: Place) -> Outcome<Prepared> {
         place,
         sockets,
         certificates,
+        metrics,
     })
 }
 

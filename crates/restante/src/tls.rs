@@ -96,6 +96,17 @@ impl Certificates {
         Ok(())
     }
 
+    /// When the certificate ends, in seconds since 1970.
+    pub fn end(&self) -> Option<i64> {
+        let newest = self
+            .offered
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (_, parsed) = x509_parser::parse_x509_certificate(newest.cert.first()?).ok()?;
+        Some(parsed.validity().not_after.timestamp())
+    }
+
     /// What a handshake needs.
     pub fn tls(&self) -> serve::Tls {
         let offered = Arc::clone(&self.offered);

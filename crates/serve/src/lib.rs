@@ -13,6 +13,7 @@ pub mod env;
 pub mod imap;
 pub mod limits;
 pub mod lmtp;
+pub mod metrics;
 pub mod notice;
 pub mod pop3;
 pub mod query;

@@ -19,6 +19,7 @@ pub use peer::{Network, Peer, Trusted};
 use crate::accounts::{Clock, Sweeps};
 use crate::env::Env;
 use crate::limits::{Limits, Octets, OctetsHeld};
+use crate::metrics::{Connected, Metrics, Service};
 use crate::notice::{QuotaWatch, Templates};
 use crate::sessions::Sessions;
 use bytes::BytesMut;
@@ -58,6 +59,8 @@ pub struct Node {
     pub clock: Clock,
     /// What the hold has done.
     pub sweeps: Sweeps,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Who has logged in.
     pub sessions: Sessions,
     /// Accounts that may have little room left.
@@ -75,6 +78,7 @@ impl Node {
             appends: Octets::new(limits.octets_in_flight_max / 2),
             clock: Clock::new(env.now(), env.elapsed()),
             sweeps: Sweeps::default(),
+            metrics: Metrics::default(),
             sessions: Sessions::default(),
             quota: QuotaWatch::default(),
             templates: OnceLock::new(),
@@ -163,6 +167,14 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// Counts octets that went.
+fn sent(octets_out: &mut u64, connected: Option<&Connected>, count: usize) {
+    *octets_out += count as u64;
+    if let Some(connected) = connected {
+        connected.traffic().octets_out.add(count as u64);
+    }
+}
+
 /// What came of waiting for octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filled {
@@ -229,6 +241,8 @@ pub struct Stream {
     end_point: Option<Box<[u8]>>,
     octets_in: u64,
     octets_out: u64,
+    /// As what it is counted.
+    connected: Option<Connected>,
     /// When it began, by the monotonic clock.
     since: Duration,
 }
@@ -277,6 +291,7 @@ impl Stream {
             end_point: None,
             octets_in: 0,
             octets_out: 0,
+            connected: None,
         }
     }
 
@@ -320,6 +335,11 @@ impl Stream {
             }
             Wire::Plain(_) | Wire::Gone => None,
         }
+    }
+
+    /// From now on it is counted as a connection of this protocol.
+    pub(crate) fn count_as(&mut self, service: Service) {
+        self.connected = Some(Connected::begin(Arc::clone(&self.node), service));
     }
 
     /// Octets that came and went, inside TLS.
@@ -444,6 +464,9 @@ impl Stream {
                 ready!(self.wire.poll_read(cx, &mut buffer))?;
                 let octets = buffer.filled();
                 self.octets_in += octets.len() as u64;
+                if let Some(connected) = &self.connected {
+                    connected.traffic().octets_in.add(octets.len() as u64);
+                }
                 match &mut self.deflate {
                     Some(deflate) if !octets.is_empty() => {
                         deflate.input.extend_from_slice(octets);
@@ -535,7 +558,7 @@ impl Stream {
             let count =
                 Self::unless_stalled(&self.node, poll_fn(|cx| self.wire.poll_write(cx, rest)))
                     .await?;
-            self.octets_out += count as u64;
+            sent(&mut self.octets_out, self.connected.as_ref(), count);
             rest = rest.get(count..).unwrap_or_default();
         }
         Ok(())
@@ -579,7 +602,7 @@ impl Stream {
                 }),
             )
             .await?;
-            self.octets_out += count as u64;
+            sent(&mut self.octets_out, self.connected.as_ref(), count);
         }
         if output.capacity() > 0 {
             *output = BytesMut::new();

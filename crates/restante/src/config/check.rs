@@ -2,7 +2,8 @@
 
 use super::table::{Key, Table};
 use super::{
-    Address, Auth, Config, HoldDefaults, Limits, Listen, Log, OAuth, Octets, Pop3, Protocol, Tls,
+    Address, Auth, Config, HoldDefaults, Limits, Listen, Log, Metrics, OAuth, Octets, Pop3,
+    Protocol, Tls,
 };
 use std::fmt;
 use std::ops::Range;
@@ -147,6 +148,7 @@ impl Reader<'_> {
         self.child(root, "limits", Limits::KEYS);
         self.child(root, "pop3", Pop3::KEYS);
         self.child(root, "hold", HoldDefaults::KEYS);
+        self.child(root, "metrics", Metrics::KEYS);
         self.child(root, "log", Log::KEYS);
         for listen in listeners(root) {
             if let Some(table) = listen.get_ref().as_table() {
@@ -267,6 +269,14 @@ impl Reader<'_> {
             self.fault(at, what, Some(right.into()));
         }
         self.limits(root, &config.limits);
+        if let Some(Address::Unix(_)) = &config.metrics.address {
+            let metrics = root.get("metrics");
+            let metrics = metrics.and_then(|metrics| metrics.get_ref().as_table());
+            let at = metrics.and_then(|metrics| metrics.get("address"));
+            let right = "write for example \"127.0.0.1:9143\"".to_owned();
+            let what = "metrics are told by TCP only".to_owned();
+            self.fault(at.map(Spanned::span), what, Some(right));
+        }
         if config.data.as_os_str().is_empty() {
             let at = root.get("data").map(Spanned::span);
             let right = "write the path of a directory".to_owned();

@@ -1,7 +1,7 @@
 //! The example file, made from the declarations of the tables.
 
 use super::table::{Key, Shown, Table};
-use super::{Auth, Config, HoldDefaults, Limits, Listen, Log, OAuth, Pop3, Tls};
+use super::{Auth, Config, HoldDefaults, Limits, Listen, Log, Metrics, OAuth, Pop3, Tls};
 use std::fmt::Write as _;
 
 /// The listeners that the example shows besides the first.
@@ -31,6 +31,7 @@ pub fn example() -> String {
     table::<Limits>(&mut out, "[limits]");
     table::<Pop3>(&mut out, "[pop3]");
     table::<HoldDefaults>(&mut out, "[hold]");
+    table::<Metrics>(&mut out, "[metrics]");
     table::<Log>(&mut out, "[log]");
     out
 }
@@ -100,6 +101,7 @@ mod tests {
             Listen::KEYS,
             Limits::KEYS,
             HoldDefaults::KEYS,
+            Metrics::KEYS,
             Pop3::KEYS,
             Tls::KEYS,
             OAuth::KEYS,

@@ -92,6 +92,9 @@ table! {
         /// The hold, below.
         Set hold "hold": HoldDefaults = HoldDefaults::default(), "";
 
+        /// Numbers to watch, below.
+        Set metrics "metrics": Metrics = Metrics::default(), "";
+
         /// The log, below.
         Set log "log": Log = Log::default(), "";
     }
@@ -215,6 +218,16 @@ table! {
 
         /// A run of fewer messages never waits.
         Default run_messages "run-messages": u64 = 100, "100";
+    }
+}
+
+table! {
+    /// Numbers for whoever watches the server, as Prometheus reads them, at
+    /// `http://ADDRESS/metrics`. docs/METRICS.md has them all, and what to alert on.
+    Metrics {
+        /// Where to listen; without it: nowhere. No password is asked there, so that
+        /// this should be loopback, or a network of your own.
+        Example address "address": Option<Address> = None, r#""127.0.0.1:9143""#;
     }
 }
 

@@ -71,6 +71,7 @@ pub fn demo(options: &Demo, common: &Common) -> Outcome {
         place,
         sockets,
         certificates: Some(certificates),
+        metrics: Vec::new(),
     };
     commands::runtime()?.block_on(prepared.run(async |opened| {
         let password = account(opened, &data).await?;

@@ -516,8 +516,15 @@ impl<M: Machine> Writer<'_, M> {
         };
         let store = &self.live.shared.store;
         let after = self.after_repair().unwrap_or(base.number());
-        match store.commit(self.live.id, after, commit).await {
+        let begun = env.monotonic();
+        let committed = store.commit(self.live.id, after, commit).await;
+        let metrics = &self.live.shared.node.metrics;
+        metrics
+            .commits
+            .observe(env.monotonic().saturating_sub(begun));
+        match committed {
             Ok(()) => {
+                metrics.commit_commands.add(answers.len() as u64);
                 state.committed(octets);
                 if state.number().0.is_multiple_of(Self::COUNT_EVERY) {
                     self.publish(state);
@@ -544,6 +551,7 @@ impl<M: Machine> Writer<'_, M> {
                 Round::Answer(damaged.collect())
             }
             Err(CommitError::Failed(why)) => {
+                metrics.commits_unknown.increment();
                 warn!(account = %self.live.id, why, "the outcome of a commit is unknown");
                 doubts.push(Doubt { id, first, answers });
                 self.set_stale(true);

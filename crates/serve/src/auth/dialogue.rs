@@ -131,7 +131,7 @@ impl Dialogue {
     /// If the mechanism is none that is offered.
     pub async fn begin(
         directory: &Directory,
-        access: Access,
+        mut access: Access,
         offer: Offer,
         mechanism: &str,
         base: fn(&str) -> String,
@@ -141,6 +141,7 @@ impl Dialogue {
         let mechanism = Mechanism::from_name(mechanism.as_bytes())
             .filter(|mechanism| offered.contains(mechanism))
             .ok_or(Denied::Mechanism)?;
+        access.mechanism = Some(mechanism);
         let channel = Channel {
             bindings: access.bindings.clone(),
             announced: offered.iter().any(|mechanism| mechanism.is_plus()),
@@ -311,7 +312,8 @@ impl Dialogue {
                 (wanted.to_owned(), Err(error))
             }
         };
-        if matches!(found, Err(LoginError::Unavailable)) {
+        // It is not the token's fault then.
+        if let Err(LoginError::Unavailable | LoginError::TooMany) = found {
             self.token_error = None;
         }
         // Of one length, so that one token is told from another.

@@ -6,11 +6,12 @@ use super::scheme::{self, ScramHash, ScramKeys};
 use super::service::Checked;
 use super::throttle::Attempt;
 use crate::accounts::{Account, AccountName, ExecuteError, OpenError};
+use crate::metrics::LoginResult;
 use crate::sessions::SessionHeld;
 use crate::stream::{Peer, Stream};
 use account::DeviceId;
 use account::directory::{Command, DeviceUse, Record, State};
-use proto::sasl::Binding;
+use proto::sasl::{Binding, Mechanism};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub enum Protocol {
 pub struct Access {
     /// By which protocol.
     pub protocol: Protocol,
+    /// By which SASL mechanism; none: by the protocol's own command.
+    pub mechanism: Option<Mechanism>,
     /// From where.
     pub peer: Peer,
     /// What the connection's TLS can be bound by; empty without TLS.
@@ -44,6 +47,7 @@ impl Access {
     pub fn over(protocol: Protocol, stream: &Stream) -> Self {
         Self {
             protocol,
+            mechanism: None,
             peer: stream.peer().clone(),
             bindings: stream.channel_bindings(),
             certificate: stream.peer_certificate(),
@@ -163,6 +167,7 @@ impl Directory {
             Ok(attempt) => Ok(Asked { attempt, at: now }),
             Err(blocked) => {
                 count(&self.auth().counters().refused);
+                self.count_login(access, LoginResult::Blocked);
                 info!(peer = %access.peer, user = name, "a login was refused: its network is blocked");
                 let until = self.wall(blocked.until);
                 Err(LoginError::Blocked { until })
@@ -190,6 +195,7 @@ impl Directory {
     ) -> Result<Login, LoginError> {
         let (auth, env) = (self.auth(), &self.accounts().node().env);
         let counters = auth.counters();
+        self.count_login(access, LoginResult::of(&found));
         match found {
             Ok(login) => {
                 count(&counters.right);
@@ -220,6 +226,12 @@ impl Directory {
                 Err(error)
             }
         }
+    }
+
+    fn count_login(&self, access: &Access, result: LoginResult) {
+        let logins = &self.accounts().node().metrics.logins;
+        let counter = logins.of(access.protocol, access.mechanism, result);
+        counter.increment();
     }
 
     async fn by_password(
@@ -431,6 +443,18 @@ impl Directory {
         let used = self.0.used.lock().unwrap_or_else(PoisonError::into_inner);
         let used = used.get(&(id, device))?;
         Some((used.time, used.from.clone()))
+    }
+}
+
+impl LoginResult {
+    fn of(found: &Result<Login, LoginError>) -> Self {
+        match found {
+            Ok(_) => Self::Ok,
+            Err(LoginError::Wrong) => Self::Wrong,
+            Err(LoginError::Blocked { .. }) => Self::Blocked,
+            Err(LoginError::TooMany) => Self::TooMany,
+            Err(LoginError::Unavailable) => Self::Unavailable,
+        }
     }
 }
 

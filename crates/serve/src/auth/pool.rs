@@ -58,6 +58,11 @@ impl Pool {
         }
     }
 
+    /// How many pieces of work wait for a thread.
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.queue().waiting.len()
+    }
+
     /// Has `work` done on one of the threads.
     ///
     /// # Errors

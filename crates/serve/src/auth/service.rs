@@ -183,6 +183,11 @@ impl Auth {
         &self.throttle
     }
 
+    /// How many passwords wait to be checked or hashed.
+    pub fn passwords_waiting(&self) -> usize {
+        self.pool.waiting()
+    }
+
     /// How many networks are remembered for wrong passwords.
     pub fn networks_remembered(&self) -> usize {
         self.throttle.count()

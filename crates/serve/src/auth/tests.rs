@@ -46,6 +46,7 @@ pub(crate) async fn add(directory: &Directory, name: &str, password: &str) -> cr
 
 async fn login(directory: &Directory, name: &str, password: &str) -> Result<AccountId, LoginError> {
     let access = Access {
+        mechanism: None,
         protocol: Protocol::Imap,
         peer: crate::Peer::Memory,
         bindings: Vec::new(),

@@ -45,6 +45,7 @@ mod transfer;
 mod user;
 
 use crate::auth::Directory;
+use crate::metrics::Service;
 use crate::stream::{Stream, StreamError, Tls};
 use session::{End, Session};
 use std::fmt;
@@ -87,7 +88,8 @@ impl fmt::Debug for Imap {
 }
 
 /// Serves one connection to its end.
-pub fn run(stream: Stream, imap: Imap) -> impl Future<Output = ()> + Send {
+pub fn run(mut stream: Stream, imap: Imap) -> impl Future<Output = ()> + Send {
+    stream.count_as(Service::Imap);
     // Made here, not within the future: that would carry the arguments too.
     let mut session = Session::new(stream, imap);
     async move {

@@ -5,6 +5,7 @@ use super::reply::{Reply, Tell};
 use super::user::User;
 use super::{Imap, append, enabled, login};
 use crate::auth::Offer;
+use crate::metrics::Service;
 use crate::stream::{Filled, Stream, StreamError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -12,6 +13,7 @@ use proto::imap::response::{self, Code, Status};
 use proto::imap::{
     AppendHead, AppendPart, Command, CommandBody, CommandReader, Event, Limits, SyntaxError, Tag,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A session of one client. What it holds while it is idle is in here and in the
@@ -322,8 +324,14 @@ impl Session {
             CommandBody::Noop if self.user.is_none() => Reply::ok("nothing done"),
             body => match &mut self.user {
                 Some(user) => {
-                    user.command(&mut self.stream, &self.imap, tag, body)
-                        .await?
+                    let node = Arc::clone(self.stream.node());
+                    let begun = node.env.monotonic();
+                    let reply = user
+                        .command(&mut self.stream, &self.imap, tag, body)
+                        .await?;
+                    let took = node.env.monotonic().saturating_sub(begun);
+                    node.metrics.of(Service::Imap).commands.observe(took);
+                    reply
                 }
                 None => Reply::bad("log in first"),
             },

@@ -6,6 +6,7 @@ use super::recipient::Recipient;
 use crate::accounts::ExecuteError;
 use crate::auth::Directory;
 use crate::env::Env;
+use crate::metrics::{Delivery, Service};
 use crate::stream::Peer;
 use account::{Command, MailboxRef, NewMessage, Refusal, Source};
 use futures::future::join_all;
@@ -39,9 +40,12 @@ pub(super) async fn deliver(letter: Letter) -> Vec<Reply> {
         Ok(stored) => bind(&letter, stored).await,
         Err(trouble) => vec![trouble.reply(); letter.recipients.len()],
     };
-    let millis = (letter.env.monotonic() - started).as_millis();
-    let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+    let took = letter.env.monotonic().saturating_sub(started);
+    let metrics = &letter.directory.accounts().node().metrics;
+    metrics.of(Service::Lmtp).commands.observe(took);
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     for (recipient, reply) in letter.recipients.iter().zip(&replies) {
+        metrics.deliveries.count(outcome(reply));
         info!(
             protocol = "lmtp",
             peer = %letter.peer,
@@ -181,6 +185,22 @@ async fn refused(letter: &Letter, recipient: &Recipient, error: ExecuteError<Ref
             "the mailbox is not available, try later",
         ),
     }
+}
+
+/// What a reply to RCPT or after the text stands for; nothing, where the client has
+/// said something wrong. RFC 3463 §3.
+pub(super) fn outcome(reply: &Reply) -> Option<Delivery> {
+    let EnhancedCode(_, subject, detail) = reply.enhanced.unwrap_or(EnhancedCode(4, 0, 0));
+    Some(match (reply.code / 100, subject, detail) {
+        (2, _, _) => Delivery::Stored,
+        (_, 1, 1 | 2) => Delivery::UnknownRecipient,
+        (_, 2, 2) => Delivery::OverQuota,
+        (_, 3, 1) => Delivery::StoreFull,
+        (_, 3, 4) => Delivery::TooBig,
+        (_, 5, _) => return None,
+        (_, 6, _) => Delivery::Content,
+        _ => Delivery::Unavailable,
+    })
 }
 
 /// The account is full. RFC 5321 §4.2.3 has both codes.

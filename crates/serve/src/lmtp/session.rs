@@ -2,9 +2,10 @@
 
 use super::Lmtp;
 use super::body::{Body, Trouble, too_big};
-use super::deliver::{Letter, deliver};
+use super::deliver::{Letter, deliver, outcome};
 use super::recipient::Recipient;
 use super::trace::Trace;
+use crate::metrics::Service;
 use crate::stream::{Filled, Stream, StreamError};
 use bytes::Buf as _;
 use futures::future::BoxFuture;
@@ -25,7 +26,8 @@ use tracing::{debug, info, warn};
 const ANSWERS_WAITING_MAX: usize = 256;
 
 /// Serves one connection to its end.
-pub fn run(stream: Stream, lmtp: Lmtp) -> impl Future<Output = ()> + Send {
+pub fn run(mut stream: Stream, lmtp: Lmtp) -> impl Future<Output = ()> + Send {
+    stream.count_as(Service::Lmtp);
     // Made here, not within the future: that would carry the arguments too.
     let mut session = Session {
         stream,
@@ -310,7 +312,9 @@ impl Session {
             return self.say(out_of_order("a transaction has begun already"));
         }
         if parameters.size > Some(self.stream.node().limits.message_octets_max) {
-            return self.say(too_big());
+            let reply = too_big();
+            self.count(&reply);
+            return self.say(reply);
         }
         let text = format!("from {reverse_path}");
         self.transaction = Some(Box::new(Transaction {
@@ -322,10 +326,18 @@ impl Session {
         self.say(Reply::new(250, EnhancedCode(2, 1, 0), text));
     }
 
+    /// Counts a refusal before the text.
+    fn count(&self, reply: &Reply) {
+        self.stream.node().metrics.deliveries.count(outcome(reply));
+    }
+
     async fn rcpt(&mut self, address: Address, original: Option<String>) {
         let reply = match self.try_rcpt(&address).await {
             Ok(()) => Reply::new(250, EnhancedCode(2, 1, 5), format!("to <{address}>")),
-            Err(reply) => reply,
+            Err(reply) => {
+                self.count(&reply);
+                reply
+            }
         };
         debug!(to = %address, original, code = reply.code, "recipient");
         self.say(reply);

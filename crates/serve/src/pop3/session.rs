@@ -5,6 +5,7 @@ use super::language::Language;
 use super::maildrop::Maildrop;
 use super::transaction::{Replies, transaction};
 use crate::auth::{Dialogue, LANGUAGE_SETTING};
+use crate::metrics::Service;
 use crate::sessions::SessionHeld;
 use crate::stream::{Filled, Revoked, Stream, StreamError};
 use bytes::Buf as _;
@@ -18,7 +19,8 @@ use std::time::Duration;
 use tracing::info;
 
 /// Serves one connection to its end.
-pub fn run(stream: Stream, pop3: Pop3) -> impl Future<Output = ()> + Send {
+pub fn run(mut stream: Stream, pop3: Pop3) -> impl Future<Output = ()> + Send {
+    stream.count_as(Service::Pop3);
     // Made here, not within the future: that would carry the arguments too.
     let env = stream.node().env.clone();
     let mut session = Session {
@@ -230,7 +232,12 @@ impl Session {
                 self.ok("goodbye");
                 return Err(Stop::Quit);
             }
-            (State::Transaction(_), Command::Quit) => return self.update().await,
+            (State::Transaction(_), Command::Quit) => {
+                let begun = self.stream.node().env.monotonic();
+                let stop = self.update().await;
+                self.took(begun);
+                return stop;
+            }
             (State::Authorization(login), Command::User(name)) => {
                 login.name = Some(name);
                 if self.may_send_password() {
@@ -256,11 +263,20 @@ impl Session {
             }
             (State::Authorization(_), _) => self.err(None, "log in first"),
             (State::Transaction(maildrop), command) => {
+                let begun = self.stream.node().env.monotonic();
                 let retrieved = transaction(maildrop, &mut self.stream, &self.language, command);
                 self.retrieved += u64::from(retrieved.await?);
+                self.took(begun);
             }
         }
         Ok(())
+    }
+
+    /// Counts a command that began then.
+    fn took(&self, begun: Duration) {
+        let node = self.stream.node();
+        let took = node.env.monotonic().saturating_sub(begun);
+        node.metrics.of(Service::Pop3).commands.observe(took);
     }
 
     /// UPDATE. RFC 1939 §6.

@@ -337,6 +337,7 @@ pub(crate) struct Core {
     pub(crate) pinned: Mutex<HashSet<u64>>,
     /// What was looked for in the journal because the index did not know it.
     pub(crate) searched: Mutex<HashSet<u128>>,
+    pub(crate) counts: super::stats::Counts,
     /// Why nothing is written any more.
     poison: watch::Sender<Option<String>>,
     /// What may still be written, as the journal last found.
@@ -366,6 +367,7 @@ impl Core {
             searched: Mutex::default(),
             poison: watch::Sender::new(None),
             room_is_low: AtomicBool::new(false),
+            counts: super::stats::Counts::default(),
             stop: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             index_writer: Mutex::default(),

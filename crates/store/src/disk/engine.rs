@@ -11,6 +11,7 @@ use super::pool::Pool;
 use super::reader::{self, Patience, ReadError};
 use super::record::CommitRecord;
 use super::sink::DiskSink;
+use super::stats::Stats;
 use super::{indexer, lock, recovery, space, verify};
 use crate::index::{FjallIndex, Index, OrderedIndex};
 use crate::{
@@ -301,6 +302,11 @@ impl DiskStore {
     /// the process should end. The next start finds out what is there.
     pub fn failure(&self) -> watch::Receiver<Option<String>> {
         self.engine.core.watch_poison()
+    }
+
+    /// What the engine tells about itself, now.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.engine.core)
     }
 
     /// Copies forward what is still needed of segments that are mostly not, and

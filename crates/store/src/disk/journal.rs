@@ -17,6 +17,7 @@ use super::{indexer, lock};
 use crate::CommitError;
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use terms::BlobId;
 
 /// Octets that may be written without a sync.
@@ -192,7 +193,9 @@ impl Journal {
     /// Makes everything written durable, publishes and answers it.
     fn sync(&mut self, core: &Core) -> Result<(), WriteError> {
         if self.writer.unsynced() > 0 {
+            let begun = Instant::now();
             self.writer.sync()?;
+            core.counts.synced(begun.elapsed());
         }
         let held = std::mem::take(&mut self.held);
         self.held_blobs.clear();
@@ -213,6 +216,9 @@ impl Journal {
             return Err(WriteError::Poisoned(why));
         }
         for held in held {
+            let commits = held.records.iter();
+            let commits = commits.filter(|record| record.entry.kind == Kind::Commit);
+            core.counts.committed(commits.count());
             for (account, head) in held.gathered.heads {
                 core.watches.tell(account, head);
             }

@@ -29,6 +29,7 @@ mod search;
 mod segment;
 mod sink;
 mod space;
+mod stats;
 mod verify;
 mod writer;
 
@@ -36,6 +37,7 @@ pub use engine::DiskStore;
 pub use files::RealDisk;
 pub use io::{Disk, DiskFile};
 pub use options::{Drive, Options};
+pub use stats::Stats;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
