@@ -4,8 +4,9 @@ use crate::decide::{forget_due, is_collected, purge_due, warn_due};
 use crate::persistent::Run;
 use crate::settings::{Collect, DAY};
 use crate::state::State;
-use crate::{DeviceId, EmailSet, HoldSettings};
-use terms::{EmailNumber, Timestamp};
+use crate::{DeviceId, EmailSet, HoldSettings, Refusal};
+use std::collections::BTreeSet;
+use terms::{EmailNumber, MailboxId, SystemFlag, Timestamp};
 
 /// When clocks are over, under one state's hold. What some device has only read
 /// stays for at least as long as the settings say.
@@ -122,5 +123,27 @@ impl State {
     /// Whether every device that counts has collected `email`, and one at least.
     pub fn is_collected(&self, email: EmailNumber) -> bool {
         is_collected(self, email)
+    }
+
+    /// Emails whose clocks are not as they must be: what is collected in INBOX and not
+    /// flagged, so within reach of the hold, has one, or it would stay for ever; nothing
+    /// out of reach has one. Ascending; for a state in which INBOX's table is.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn wrong_clocks(&self) -> Result<BTreeSet<EmailNumber>, Refusal> {
+        let table = self.table(MailboxId::INBOX)?;
+        let rows = table.rows();
+        let in_reach: BTreeSet<EmailNumber> = rows
+            .filter(|row| !row.flags.has(SystemFlag::Flagged))
+            .map(|row| row.email)
+            .collect();
+        let lacks = |email: &EmailNumber| self.is_collected(*email) && self.clock(*email).is_none();
+        let mut wrong: BTreeSet<EmailNumber> = in_reach.iter().copied().filter(lacks).collect();
+        for run in self.root.clocks.runs() {
+            let emails = (run.first..=run.last).map(EmailNumber);
+            wrong.extend(emails.filter(|email| !in_reach.contains(email)));
+        }
+        Ok(wrong)
     }
 }

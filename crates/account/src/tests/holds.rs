@@ -870,6 +870,29 @@ fn a_later_device_stops_no_running_clock() {
     assert_eq!(house.sweep(), 0);
 }
 
+/// A clock that is missing, or one too many, is told by the verifier.
+#[test]
+fn wrong_clocks_are_found() {
+    let mut house = House::with_hold(hold(Hold::Span(14 * 86_400)));
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.deliver(100).unwrap();
+    let found = |house: &House| house.state.wrong_clocks().unwrap();
+    assert!(found(&house).is_empty());
+    let row = house.state.table(MailboxId::INBOX).unwrap().rows().next();
+    let email = row.unwrap().email;
+    let clocks = |house: &mut House, number: u64, start| {
+        let root = std::sync::Arc::make_mut(&mut house.state.root);
+        root.clocks.set(number, number, start);
+    };
+    let start = house.state.clock(email);
+    clocks(&mut house, email.0, None);
+    assert_eq!(found(&house), [email].into());
+    clocks(&mut house, email.0, start);
+    clocks(&mut house, 1_000, start);
+    assert_eq!(found(&house), [terms::EmailNumber(1_000)].into());
+}
+
 /// Moved away and back, the clock starts anew, and the device is not offered the
 /// message again.
 #[test]

@@ -169,6 +169,17 @@ fn miscounts(state: &State) -> Vec<String> {
             ));
         }
     }
+    match state.wrong_clocks() {
+        Ok(wrong) => {
+            if let Some(first) = wrong.first() {
+                let count = wrong.len();
+                faults.push(format!(
+                    "the hold's clock is wrong for {count} of INBOX's messages, the first {first}"
+                ));
+            }
+        }
+        Err(error) => faults.push(error.to_string()),
+    }
     let octets: u64 = emails.values().map(|size| u64::from(*size)).sum();
     let used = state.used();
     if (used.messages, used.octets) != (rows, octets) {
