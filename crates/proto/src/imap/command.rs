@@ -346,6 +346,9 @@ pub struct SelectParameters {
     pub condstore: bool,
     /// QRESYNC.
     pub qresync: Option<QResync>,
+    /// The mailbox's name as it was given, where that is not its normal form.
+    /// RFC 9051 §6.3.2.
+    pub old_name: Option<String>,
 }
 
 /// What a client knows of a mailbox that it comes back to. RFC 7162 §3.2.5.

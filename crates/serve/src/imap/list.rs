@@ -2,7 +2,7 @@
 
 use super::metadata::{ANNOTATED, Found as Annotated, without_private};
 use super::pattern::Pattern;
-use super::place::{Others, may_match_others};
+use super::place::{Others, is_reserved, may_match_others};
 use super::reply::Reply;
 use super::session::emit;
 use super::user::{Done, User};
@@ -12,7 +12,7 @@ use proto::imap::response::Code;
 use proto::imap::{ListOptions, response};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use terms::{MailboxName, StatusItem};
+use terms::{MailboxName, SpecialUse, StatusItem};
 
 /// Names looked at before others get their turn.
 const NAMES_MAX: usize = 256;
@@ -31,7 +31,8 @@ impl User {
             emit(stream, |out| response::list_root(out, "LIST", ""));
             return Ok(Reply::ok("that is all"));
         }
-        let extended = options.is_some();
+        // RFC 9051 §7.3.1: \NonExistent is a word of IMAP4rev2.
+        let extended = options.is_some() || self.enabled.rev2;
         let options = options.unwrap_or_default();
         if options.return_status.contains(&StatusItem::HighestModSeq) {
             self.enable_condstore(stream);
@@ -101,6 +102,37 @@ impl User {
             Some(octets) => reply.with(Code::MetadataLongEntries(octets)),
             None => reply,
         })
+    }
+
+    /// Writes what LIST tells of one mailbox, and the name that it was given under.
+    pub(super) async fn list_one(
+        &self,
+        out: &mut Vec<u8>,
+        name: &MailboxName,
+        old_name: Option<&str>,
+    ) -> Result<(), Reply> {
+        let state = self.fresh().await?;
+        let others = if is_reserved(name) {
+            self.shared_mailboxes().await?
+        } else {
+            Others::default()
+        };
+        let listing = Listing {
+            above: BTreeSet::new(),
+            state: &state,
+            others: &others,
+            rights: self.own_rights(),
+            options: ListOptions::default(),
+            extended: true,
+            utf8: self.enabled.utf8,
+        };
+        let uses = listing.uses(name);
+        let attributes = listing.attributes(name, &uses);
+        match old_name {
+            Some(old) => response::list_with_old_name(out, &attributes, name, old, listing.utf8),
+            None => response::list(out, &attributes, name, listing.utf8),
+        }
+        Ok(())
     }
 
     /// The mailboxes of others, where the patterns may match one. RFC 4314 §4: those
@@ -202,8 +234,27 @@ impl<'a> Listing<'a> {
         if !is_selected(self.state, &self.options, name) && !above {
             return false;
         }
+        let uses = self.uses(name);
+        let attributes = self.attributes(name, &uses);
+        if above {
+            response::list_with_children(out, &attributes, name, self.utf8);
+        } else {
+            response::list(out, &attributes, name, self.utf8);
+        }
+        true
+    }
+
+    /// What the mailbox is for. What another user's is for is not what it is for here.
+    fn uses(&self, name: &MailboxName) -> Vec<SpecialUse> {
+        let own = self.state.mailbox_named(name);
+        let uses = own.map(|record| record.special_uses);
+        uses.into_iter().flat_map(|uses| uses.iter()).collect()
+    }
+
+    /// A name's attributes, with what it is for.
+    fn attributes<'u>(&self, name: &MailboxName, uses: &'u [SpecialUse]) -> Vec<&'u str> {
         let record = self.find(name).map(|(_, record, _)| record);
-        let mut attributes: Vec<&str> = Vec::new();
+        let mut attributes: Vec<&'u str> = Vec::new();
         if record.is_none() {
             // RFC 5258 §3: \NonExistent implies \Noselect, for who knows it.
             attributes.push(if self.extended {
@@ -222,17 +273,8 @@ impl<'a> Listing<'a> {
         } else {
             "\\HasNoChildren"
         });
-        // What another user's mailbox is for is not what it is for here.
-        let own = self.state.mailbox_named(name);
-        let uses = own.map(|record| record.special_uses);
-        let uses: Vec<_> = uses.into_iter().flat_map(|uses| uses.iter()).collect();
         attributes.extend(uses.iter().map(|special| special.as_str()));
-        if above {
-            response::list_with_children(out, &attributes, name, self.utf8);
-        } else {
-            response::list(out, &attributes, name, self.utf8);
-        }
-        true
+        attributes
     }
 }
 

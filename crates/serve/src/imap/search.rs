@@ -29,6 +29,10 @@ impl User {
         asked: &Asked<'_>,
         program: SearchProgram,
     ) -> Done {
+        // RFC 9051 §6.4.4: in IMAP4rev2 the answer is ESEARCH, of ALL where nothing is
+        // asked for.
+        let rev2 = self.enabled.rev2.then_some(SearchReturn::ALL);
+        let returns = asked.returns.or(rev2);
         let saves = asked.returns.is_some_and(|returns| returns.save);
         let found = self.matches(stream, imap, asked.uid, program).await?;
         let Some(selected) = &mut self.selected else {
@@ -50,7 +54,7 @@ impl User {
             uid: asked.uid,
             found: &matches.uids,
         };
-        match asked.returns {
+        match returns {
             None => results.write_plain(stream, matches.modseq).await?,
             Some(returns) if returns.is_told() => {
                 let told = results.told_alone(returns);

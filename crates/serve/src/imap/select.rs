@@ -41,10 +41,18 @@ impl User {
         }
         // RFC 7162 §3.1.8
         self.enabled.condstore |= parameters.condstore;
+        let name = mailbox.as_ref().ok().cloned();
         match self.open(mailbox, read_only).await {
             Ok((mut selected, state)) => {
                 let mut out = Vec::new();
-                describe(&mut out, &selected, &state);
+                describe(&mut out, &selected, &state, self.enabled.rev2);
+                if let Some(name) = name.filter(|_| self.enabled.rev2) {
+                    // RFC 9051 §6.3.2
+                    let old_name = parameters.old_name.as_deref();
+                    if let Err(reply) = self.list_one(&mut out, &name, old_name).await {
+                        return Ok(reply);
+                    }
+                }
                 stream.send(&out).await?;
                 if let Some(known) = &parameters.qresync {
                     let shown = Shown::of_news(self.enabled);
@@ -70,7 +78,9 @@ impl User {
     ) -> Result<(Selected, std::sync::Arc<State>), Reply> {
         // RFC 4314 §4
         let found = self.found(mailbox, Rights::READ).await?;
-        Selected::open(&found.place.account, found.id, read_only, found.rights).await
+        let recents = !self.enabled.rev2;
+        let (account, rights) = (&found.place.account, found.rights);
+        Selected::open(account, found.id, read_only, rights, recents).await
     }
 
     /// RFC 3501 §6.4.2: expunges and says nothing of it; after EXAMINE it
@@ -107,18 +117,22 @@ impl User {
     }
 }
 
-/// What SELECT says of the mailbox. RFC 3501 §6.3.1.
-fn describe(out: &mut Vec<u8>, selected: &Selected, state: &State) {
+/// What SELECT says of the mailbox. RFC 3501 §6.3.1; RFC 9051 app. E: RECENT and
+/// UNSEEN not in IMAP4rev2.
+fn describe(out: &mut Vec<u8>, selected: &Selected, state: &State, rev2: bool) {
     let Some(mailbox) = state.mailbox(selected.mailbox()) else {
         return;
     };
     let flags = known_flags(mailbox);
     response::flags(out, &flags);
     response::numbered(out, selected.view.exists(), "EXISTS");
-    let recent = u32::try_from(selected.view.recent().count()).unwrap_or(u32::MAX);
-    response::numbered(out, recent, "RECENT");
+    if !rev2 {
+        let recent = u32::try_from(selected.view.recent().count()).unwrap_or(u32::MAX);
+        response::numbered(out, recent, "RECENT");
+    }
     let mut ok = |code: Code, text: &str| response::status(out, "*", Status::Ok, Some(&code), text);
-    if mailbox.counts.unseen > 0
+    if !rev2
+        && mailbox.counts.unseen > 0
         && let Ok(table) = state.table(mailbox.id)
         && let Some(row) = table.rows().find(|row| !row.flags.has(SystemFlag::Seen))
         && let Some(number) = selected.view.number(row.uid)

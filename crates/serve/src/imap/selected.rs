@@ -28,6 +28,8 @@ pub(super) struct Selected {
     pub(super) saved: UidSet,
     /// How many keywords the session has been told of.
     keywords_told: usize,
+    /// It is told what is \Recent, and takes that from others: not in IMAP4rev2.
+    recents: bool,
 }
 
 /// Messages whose flags are told before the output is relieved.
@@ -40,10 +42,11 @@ impl Selected {
         mailbox: MailboxId,
         read_only: bool,
         rights: Rights,
+        recents: bool,
     ) -> Result<(Self, Arc<State>), Reply> {
         let state = account.with_table(mailbox).await?;
         let view = with_marks(account, read_only, |marks| {
-            View::open(&state, mailbox, Some(marks))
+            View::open(&state, mailbox, recents.then_some(marks))
         });
         let (Ok(view), Some(record)) = (view, state.mailbox(mailbox)) else {
             return Err(Reply::no(Code::NonExistent, "no such mailbox"));
@@ -57,6 +60,7 @@ impl Selected {
             gone: false,
             saved: UidSet::new(),
             keywords_told: record.keywords.len(),
+            recents,
         };
         Ok((selected, state))
     }
@@ -127,7 +131,8 @@ impl Selected {
             }
             let may_expunge = tell == Tell::All;
             let told = with_marks(account, self.read_only, |marks| {
-                self.view.advance(&state, may_expunge, Some(marks))
+                let marks = self.recents.then_some(marks);
+                self.view.advance(&state, may_expunge, marks)
             });
             match told {
                 Ok(told) => return Some((state, told)),
@@ -168,7 +173,7 @@ impl Selected {
         if let Some(exists) = told.exists {
             response::numbered(&mut out, exists, "EXISTS");
         }
-        if let Some(recent) = told.recent {
+        if let Some(recent) = told.recent.filter(|_| self.recents) {
             response::numbered(&mut out, recent, "RECENT");
         }
         stream.send(&out).await?;
@@ -291,10 +296,11 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// What the server shows of a row whose flags have changed. RFC 7162 §3.2.4.
+    /// What the server shows of a row whose flags have changed. RFC 7162 §3.2.4, RFC
+    /// 9051 §7.5.2: with the unique identifier.
     pub(super) fn of_news(enabled: Enabled) -> Self {
         Self {
-            uid: enabled.condstore,
+            uid: enabled.condstore || enabled.rev2,
             flags: true,
             modseq: enabled.condstore,
         }

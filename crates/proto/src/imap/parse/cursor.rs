@@ -387,11 +387,19 @@ impl<'a> Cursor<'a> {
 
     /// RFC 3501 §9, mailbox: "INBOX" / astring
     pub(in crate::imap) fn mailbox(&mut self) -> Parsed<Mailbox> {
+        Ok(self.mailbox_as_given()?.0)
+    }
+
+    /// The same, with the text that was given where that is another one than the
+    /// name. INBOX may be written in any case.
+    pub(in crate::imap) fn mailbox_as_given(&mut self) -> Parsed<(Mailbox, Option<String>)> {
         let name = self.astring("a mailbox name")?;
-        Ok(self
-            .name_text(&name)
-            .ok_or(IllegalName::Encoding)
-            .and_then(|text| MailboxName::new(&text).map_err(IllegalName::Name)))
+        let Some(text) = self.name_text(&name) else {
+            return Ok((Err(IllegalName::Encoding), None));
+        };
+        let name = MailboxName::new(&text).map_err(IllegalName::Name);
+        let differs = matches!(&name, Ok(name) if !name.as_str().eq_ignore_ascii_case(&text));
+        Ok((name, differs.then_some(text)))
     }
 
     /// The text of a mailbox name, or of a pattern of names: UTF-8 where the

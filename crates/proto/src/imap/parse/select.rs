@@ -1,14 +1,17 @@
 //! SELECT's and EXAMINE's arguments.
 
 use super::cursor::{Cursor, Parsed};
-use super::one_mailbox;
 use crate::imap::command::{CommandBody, QResync, SelectParameters};
 use terms::{SequenceNumber, SequenceSet, UidSet, UidValidity};
 
 /// RFC 3501 §9, select and examine, with RFC 4466 §2.1, select-params.
 pub(super) fn select(cursor: &mut Cursor<'_>, read_only: bool) -> Parsed<CommandBody> {
-    let mailbox = one_mailbox(cursor)?;
-    let mut parameters = SelectParameters::default();
+    cursor.sp()?;
+    let (mailbox, old_name) = cursor.mailbox_as_given()?;
+    let mut parameters = SelectParameters {
+        old_name,
+        ..SelectParameters::default()
+    };
     if !cursor.at_end() {
         cursor.sp()?;
         cursor.list_1(PARAMETERS_MAX, |cursor| parameter(cursor, &mut parameters))?;

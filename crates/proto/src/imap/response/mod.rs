@@ -142,6 +142,22 @@ pub fn list_with_children(
     put(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n");
 }
 
+/// Writes the same of a name that was given in another form: `("OLDNAME" ("old"))`.
+/// RFC 9051 §6.3.9.7.
+pub fn list_with_old_name(
+    out: &mut Vec<u8>,
+    attributes: &[&str],
+    name: &MailboxName,
+    old_name: &str,
+    utf8_names: bool,
+) {
+    list(out, attributes, name, utf8_names);
+    out.truncate(out.len().saturating_sub(2));
+    put(out, " (\"OLDNAME\" (");
+    mailbox_text(out, old_name, utf8_names);
+    put(out, "))\r\n");
+}
+
 /// Writes `* LSUB () "/" name`. RFC 3501 §7.2.3.
 pub fn lsub(out: &mut Vec<u8>, attributes: &[&str], name: &MailboxName, utf8_names: bool) {
     mailbox_list(out, "LSUB", attributes, name.as_str(), utf8_names);
