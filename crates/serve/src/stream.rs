@@ -224,6 +224,20 @@ pub enum StreamError {
     Handshake(String),
 }
 
+/// The system gives a connection up whose peer has acknowledged nothing of what was
+/// sent for so long (RFC 5482): a keep-alive that fits into the buffers would never
+/// be missed by [`Limits::write_stall`] alone.
+fn forget_the_dead(socket: &TcpStream, wait: Duration) {
+    #[cfg(target_os = "linux")]
+    {
+        let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+        // A socket that refuses the option still works.
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, millis);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (socket, wait);
+}
+
 /// One peer's octets, both ways.
 pub struct Stream {
     wire: Wire,
@@ -262,6 +276,7 @@ impl Stream {
     pub fn tcp(node: Arc<Node>, socket: TcpStream, peer: SocketAddr) -> Self {
         // A socket that refuses the option still works.
         let _ = socket.set_nodelay(true);
+        forget_the_dead(&socket, node.limits.write_stall);
         Self::new(node, Socket::Tcp(socket), Peer::Tcp(peer))
     }
 
@@ -351,6 +366,12 @@ impl Stream {
     /// alone does.
     pub fn heed(&mut self, sign: watch::Receiver<Option<Filled>>) {
         self.sign = sign;
+    }
+
+    /// Nobody is logged in any more: as when the connection began.
+    pub fn forget_login(&mut self) {
+        self.sign = self.node.stop.subscribe();
+        self.since = self.node.env.monotonic();
     }
 
     /// Whether whoever has logged in may not go on, for sessions that have more

@@ -233,6 +233,8 @@ pub enum CommandBody {
         /// Of which messages.
         program: SearchProgram,
     },
+    /// UNAUTHENTICATE. RFC 8437 §3.
+    Unauthenticate,
     /// UID EXPUNGE. RFC 4315 §2.1.
     UidExpunge(SequenceSet),
     /// UNSELECT. RFC 3691 §2.
@@ -290,6 +292,7 @@ impl CommandBody {
             Self::Subscribe(_) => "SUBSCRIBE",
             Self::Thread { uid: false, .. } => "THREAD",
             Self::Thread { uid: true, .. } => "UID THREAD",
+            Self::Unauthenticate => "UNAUTHENTICATE",
             Self::UidExpunge(_) => "UID EXPUNGE",
             Self::Unselect => "UNSELECT",
             Self::Unsubscribe(_) => "UNSUBSCRIBE",

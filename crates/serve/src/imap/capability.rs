@@ -12,6 +12,7 @@ const ALWAYS: &[&str] = &[
     "IDLE",
     "NAMESPACE",
     "UIDPLUS",
+    "UIDONLY",
     "MOVE",
     "UNSELECT",
     "CHILDREN",
@@ -61,6 +62,8 @@ pub(super) fn capabilities(login: &Login) -> Vec<&'static str> {
             names.retain(|&name| name != "SASL-IR");
             // RFC 4978 §3: worth its memory for those who are known.
             names.push("COMPRESS=DEFLATE");
+            // RFC 8437 §3: "only after authentication has completed".
+            names.push("UNAUTHENTICATE");
         }
         Login::Open {
             start_tls,

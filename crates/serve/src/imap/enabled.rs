@@ -12,6 +12,8 @@ pub(super) struct Enabled {
     pub(super) condstore: bool,
     /// VANISHED instead of EXPUNGE. RFC 7162 §3.2.3.
     pub(super) qresync: bool,
+    /// Messages are called by their unique identifiers alone. RFC 9586 §3.
+    pub(super) uid_only: bool,
     /// METADATA comes unasked. RFC 5464 §4.4.
     metadata: bool,
     /// Names and messages are UTF-8. RFC 9755 §3.
@@ -31,6 +33,7 @@ impl Enabled {
                 self.condstore = true;
                 self.qresync = true;
             }
+            "UIDONLY" => self.uid_only = true,
             "METADATA" => self.metadata = true,
             UTF8_ACCEPT => {
                 self.utf8 = true;

@@ -133,6 +133,25 @@ async fn logged_in(session: &mut Session, tag: &Tag, login: auth::Login) -> Step
     answer(session, tag, Reply::ok("logged in").with(code)).await
 }
 
+/// RFC 8437 §3: everything is as after the greeting, but for TLS; never NO. How many
+/// wrong passwords have come is not of the login, and stays.
+pub(super) async fn unauthenticate(session: &mut Session, tag: &Tag) -> Step {
+    let user = session.user.take();
+    let user = user.as_ref().map(|user| user.name.as_str());
+    info!(protocol = "imap", peer = %session.stream.peer(), user, "unauthenticated");
+    session.stream.forget_login();
+    let limits = within(&session.stream.node().limits, Limits::BEFORE_LOGIN);
+    session.reader.set_limits(limits);
+    session.reader.set_utf8_names(false);
+    answer(session, tag, Reply::ok("nobody is logged in now")).await?;
+    if !session.stream.stop_deflate().await? {
+        // "Servers MAY close the connection with an untagged BYE response".
+        session.untagged(Status::Bye, None, "the compression has not ended");
+        return Ok(Some(End::Abuse));
+    }
+    Ok(None)
+}
+
 async fn deny(session: &mut Session, tag: &Tag, name: &str, denied: &Denied) -> Step {
     let text = denied.to_string();
     let reply = match denied {

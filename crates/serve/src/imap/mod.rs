@@ -42,6 +42,7 @@ mod store;
 mod tests;
 mod thread;
 mod transfer;
+mod uid_only;
 mod user;
 
 use crate::auth::Directory;

@@ -1,9 +1,11 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT.
 
+use super::enabled::Enabled;
 use super::reply::{Reply, Tell};
 use super::resync::resync;
 use super::selected::{Selected, Shown, known_flags};
 use super::session::emit;
+use super::uid_only::{names_numbers, uid_required};
 use super::user::{Done, User};
 use crate::stream::Stream;
 use account::{Rights, State};
@@ -31,6 +33,10 @@ impl User {
             // RFC 7162 §3.2.5
             return Ok(Reply::bad("QRESYNC takes ENABLE QRESYNC"));
         }
+        if self.enabled.uid_only && names_numbers(&parameters) {
+            // RFC 9586 §3
+            return Ok(uid_required());
+        }
         // Whatever comes of it, the mailbox selected before is so no longer.
         if self.selected.take().is_some() {
             let text = "the mailbox selected before is closed";
@@ -45,7 +51,7 @@ impl User {
         match self.open(mailbox, read_only).await {
             Ok((mut selected, state)) => {
                 let mut out = Vec::new();
-                describe(&mut out, &selected, &state, self.enabled.rev2);
+                describe(&mut out, &selected, &state, self.enabled);
                 if let Some(name) = name.filter(|_| self.enabled.rev2) {
                     // RFC 9051 §6.3.2
                     let old_name = parameters.old_name.as_deref();
@@ -118,20 +124,21 @@ impl User {
 }
 
 /// What SELECT says of the mailbox. RFC 3501 §6.3.1; RFC 9051 app. E: RECENT and
-/// UNSEEN not in IMAP4rev2.
-fn describe(out: &mut Vec<u8>, selected: &Selected, state: &State, rev2: bool) {
+/// UNSEEN not in IMAP4rev2. RFC 9586 §3: UNSEEN is a message number.
+fn describe(out: &mut Vec<u8>, selected: &Selected, state: &State, enabled: Enabled) {
     let Some(mailbox) = state.mailbox(selected.mailbox()) else {
         return;
     };
     let flags = known_flags(mailbox);
     response::flags(out, &flags);
     response::numbered(out, selected.view.exists(), "EXISTS");
-    if !rev2 {
+    if !enabled.rev2 {
         let recent = u32::try_from(selected.view.recent().count()).unwrap_or(u32::MAX);
         response::numbered(out, recent, "RECENT");
     }
     let mut ok = |code: Code, text: &str| response::status(out, "*", Status::Ok, Some(&code), text);
-    if !rev2
+    if !enabled.rev2
+        && !enabled.uid_only
         && mailbox.counts.unseen > 0
         && let Ok(table) = state.table(mailbox.id)
         && let Some(row) = table.rows().find(|row| !row.flags.has(SystemFlag::Seen))

@@ -162,8 +162,8 @@ impl Selected {
             return Ok(());
         }
         let mut out = Vec::new();
-        if enabled.qresync {
-            // RFC 7162 §3.2.10.2
+        if enabled.qresync || enabled.uid_only {
+            // RFC 7162 §3.2.10.2, RFC 9586 §3
             response::vanished(&mut out, false, &told.vanished);
         } else {
             for number in told.expunged {
@@ -248,7 +248,7 @@ impl Selected {
         response::status(out, "*", Status::Ok, Some(&code), text);
     }
 
-    /// Writes `* 2 FETCH (FLAGS (…))`.
+    /// Writes `* 2 FETCH (FLAGS (…))`, or `* 25 UIDFETCH (FLAGS (…))`.
     pub(super) fn write_flags(
         &self,
         out: &mut Vec<u8>,
@@ -261,7 +261,11 @@ impl Selected {
             return;
         };
         // Writing to memory does not fail.
-        let _ = write!(out, "* {number} FETCH (");
+        let _ = if shown.uid_only {
+            write!(out, "* {} UIDFETCH (", row.uid)
+        } else {
+            write!(out, "* {number} FETCH (")
+        };
         let mut space = "";
         if shown.uid {
             let _ = write!(out, "UID {}", row.uid);
@@ -293,6 +297,8 @@ pub(super) struct Shown {
     pub(super) uid: bool,
     pub(super) flags: bool,
     pub(super) modseq: bool,
+    /// As UIDFETCH, where the identifier stands in front. RFC 9586 §3.
+    pub(super) uid_only: bool,
 }
 
 impl Shown {
@@ -303,6 +309,7 @@ impl Shown {
             uid: enabled.condstore || enabled.rev2,
             flags: true,
             modseq: enabled.condstore,
+            uid_only: enabled.uid_only,
         }
     }
 

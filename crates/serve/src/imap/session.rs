@@ -303,6 +303,9 @@ impl Session {
             CommandBody::Compress(algorithm) if self.user.is_some() => {
                 return super::compress::compress(self, tag, &algorithm).await;
             }
+            CommandBody::Unauthenticate if self.user.is_some() => {
+                return login::unauthenticate(self, tag).await;
+            }
             CommandBody::StartTls => return login::start_tls(self, tag).await,
             CommandBody::Login { user, password } => {
                 return login::login(self, tag, &user, &password).await;

@@ -9,6 +9,7 @@ use super::search::Asked;
 use super::selected::Selected;
 use super::session::emit;
 use super::store::Wanted;
+use super::uid_only::{needs_numbers, uid_required};
 use crate::accounts::{Account, Unavailable};
 use crate::auth::Directory;
 use crate::sessions::SessionHeld;
@@ -63,6 +64,9 @@ impl User {
         body: CommandBody,
     ) -> Done {
         use CommandBody as Body;
+        if self.enabled.uid_only && needs_numbers(&body) {
+            return Ok(uid_required());
+        }
         if let Err(reply) = self.permit(&body).await {
             return Ok(reply);
         }
@@ -160,7 +164,8 @@ impl User {
             | Body::Idle
             | Body::Login { .. }
             | Body::Logout
-            | Body::StartTls => Ok(Reply::bad("not in this state")),
+            | Body::StartTls
+            | Body::Unauthenticate => Ok(Reply::bad("not in this state")),
         }
     }
 

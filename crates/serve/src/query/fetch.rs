@@ -29,6 +29,8 @@ pub struct Fetch<'a> {
     /// Whether internationalised messages go as they are: to others they go in
     /// the form of RFC 6858. RFC 9755 §7.
     pub utf8: bool,
+    /// Answers are UIDFETCH, with the unique identifier in front. RFC 9586 §3.
+    pub uid_only: bool,
 }
 
 /// What came of a FETCH.
@@ -216,7 +218,11 @@ impl Answer<'_> {
             self.line.push(b' ');
         } else {
             // Writing to memory does not fail, here and below.
-            let _ = write!(self.line, "* {} FETCH (", message.number);
+            let _ = if self.fetch.uid_only {
+                write!(self.line, "* {} UIDFETCH (", message.row.uid)
+            } else {
+                write!(self.line, "* {} FETCH (", message.number)
+            };
             self.is_open = true;
         }
         fetch_item_name(&mut self.line, item);

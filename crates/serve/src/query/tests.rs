@@ -92,6 +92,7 @@ impl Mailbox {
                 store: &self.store,
                 items,
                 utf8: true,
+                uid_only: false,
             };
             let fetched = fetch
                 .run(&mut stream, Box::new(self.rows().into_iter()))
@@ -449,6 +450,7 @@ async fn answers_can_move_between_threads() {
             store: &mailbox.store,
             items: &items,
             utf8: true,
+            uid_only: false,
         };
         let rows = mailbox.rows();
         let uids = UidSet::single(Uid::new(10).unwrap());

@@ -22,6 +22,8 @@ thread_local! {
 /// Both directions of a compressed stream.
 pub(super) struct Deflate {
     inflate: Decompress,
+    /// The peer has said that no more compressed octets come.
+    ended: bool,
     /// What came and has not been decompressed.
     pub(super) input: BytesMut,
     /// There while an answer is being written.
@@ -36,6 +38,7 @@ impl Deflate {
         Self {
             // RFC 4978 §3: raw deflate, without zlib's header.
             inflate: Decompress::new(false),
+            ended: false,
             input,
             deflate: None,
             output: BytesMut::new(),
@@ -59,10 +62,11 @@ impl Deflate {
         if self.input.is_empty() {
             self.input = BytesMut::new();
         }
+        self.ended |= status == Status::StreamEnd;
         if given > 0 {
             return Ok(Some(given));
         }
-        if status == Status::StreamEnd {
+        if self.ended {
             return Err(wrong("the peer has ended the compression"));
         }
         if taken == 0 && !self.input.is_empty() {
@@ -76,15 +80,19 @@ impl Deflate {
     /// # Errors
     /// None that is known of.
     pub(super) fn pack(&mut self, plain: &mut BytesMut, flush: bool) -> io::Result<()> {
-        if plain.is_empty() && self.deflate.is_none() {
-            return Ok(());
-        }
-        let deflate = self.deflate.get_or_insert_with(spare);
         let end = if flush {
             FlushCompress::Sync
         } else {
             FlushCompress::None
         };
+        self.pack_until(plain, end)
+    }
+
+    fn pack_until(&mut self, plain: &mut BytesMut, end: FlushCompress) -> io::Result<()> {
+        if plain.is_empty() && self.deflate.is_none() {
+            return Ok(());
+        }
+        let deflate = self.deflate.get_or_insert_with(spare);
         loop {
             let start = self.output.len();
             self.output.resize(start + PIECE_OCTETS, 0);
@@ -101,7 +109,9 @@ impl Deflate {
                 break;
             }
         }
-        if flush && let Some(deflate) = self.deflate.take() {
+        if end != FlushCompress::None
+            && let Some(deflate) = self.deflate.take()
+        {
             keep(deflate);
         }
         Ok(())
@@ -142,5 +152,35 @@ impl Stream {
             self.deflate = Some(Box::new(Deflate::new(input)));
         }
         Ok(())
+    }
+
+    /// Ends the compression of what is written with what has gathered, and takes all
+    /// that comes from now on as it is: whatever came has been read. RFC 8437 §4.1.
+    /// False if something came behind of which nobody can say whether it is
+    /// compressed: the connection is of no use any more.
+    ///
+    /// # Errors
+    /// The connection is of no use any more.
+    pub async fn stop_deflate(&mut self) -> Result<bool, super::StreamError> {
+        let Some(deflate) = &mut self.deflate else {
+            return Ok(true);
+        };
+        deflate.pack_until(&mut self.output, FlushCompress::Finish)?;
+        self.flush().await?;
+        let Some(mut deflate) = self.deflate.take() else {
+            return Ok(true);
+        };
+        if !deflate.ended && !deflate.input.is_empty() {
+            // What ends the compression may still be there.
+            let more = deflate.unpack(&mut [0; 1]);
+            if !deflate.ended || matches!(more, Ok(Some(_))) {
+                return Ok(false);
+            }
+        }
+        if !self.input.is_empty() {
+            return Ok(false);
+        }
+        self.input = std::mem::take(&mut deflate.input);
+        Ok(true)
     }
 }

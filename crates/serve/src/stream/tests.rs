@@ -193,6 +193,16 @@ async fn a_goodbye_reaches_a_peer_that_keeps_talking() {
     let hangs_up = async {
         let (socket, peer) = listener.accept().await.unwrap();
         let mut stream = Stream::tcp(node(Limits::default()), socket, peer);
+        // A keep-alive that nobody acknowledges ends the connection as soon as
+        // octets that nobody takes do.
+        #[cfg(target_os = "linux")]
+        if let super::Wire::Plain(super::Socket::Tcp(socket)) = &stream.wire {
+            let millis = rustix::net::sockopt::tcp_user_timeout(socket).unwrap();
+            assert_eq!(
+                u128::from(millis),
+                Limits::default().write_stall.as_millis()
+            );
+        }
         assert_eq!(stream.fill(WAIT).await.unwrap(), Filled::Octets);
         stream.queue(b"enough\r\n");
         stream.close_patiently().await;

@@ -100,6 +100,7 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "SUBSCRIBE" => one_mailbox(cursor).map(Body::Subscribe),
         "THREAD" => sort::thread(cursor, false),
         "UID" => uid(cursor),
+        "UNAUTHENTICATE" => Ok(Body::Unauthenticate),
         "UNSELECT" => Ok(Body::Unselect),
         "UNSUBSCRIBE" => one_mailbox(cursor).map(Body::Unsubscribe),
         _ => {

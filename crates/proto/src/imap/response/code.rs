@@ -90,6 +90,8 @@ pub enum Code {
     UseAttr,
     /// UIDNEXT
     UidNext(Uid),
+    /// UIDREQUIRED (RFC 9586 §3)
+    UidRequired,
     /// UIDVALIDITY
     UidValidity(UidValidity),
     /// UNAVAILABLE
@@ -184,6 +186,7 @@ impl Code {
             Self::TryCreate => "TRYCREATE",
             Self::UseAttr => "USEATTR",
             Self::UidNext(_) => "UIDNEXT",
+            Self::UidRequired => "UIDREQUIRED",
             Self::UidValidity(_) => "UIDVALIDITY",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCte => "UNKNOWN-CTE",

@@ -4,6 +4,7 @@ use crate::accounts::Account;
 use crate::imap::reply::Reply;
 use crate::imap::rights::permitted;
 use crate::imap::session::Session;
+use crate::imap::uid_only::uid_required;
 use crate::imap::user::{User, new_name};
 use crate::limits::{Limits, Octets};
 use crate::stream::Node;
@@ -160,6 +161,9 @@ impl Target {
 
 /// The row that a REPLACE takes out. RFC 8508 §3.
 fn replaced(user: &User, replaces: Replaces) -> Result<(MailboxId, Uid), Reply> {
+    if user.enabled.uid_only && !replaces.uid {
+        return Err(uid_required());
+    }
     let Some(selected) = &user.selected else {
         return Err(User::nothing_selected());
     };
