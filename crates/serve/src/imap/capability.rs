@@ -15,6 +15,7 @@ const ALWAYS: &[&str] = &[
     "UIDONLY",
     "MOVE",
     "UNSELECT",
+    "INPROGRESS",
     "CHILDREN",
     "MULTIAPPEND",
     "BINARY",

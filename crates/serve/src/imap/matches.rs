@@ -2,13 +2,14 @@
 
 use super::Imap;
 use super::fetch::Snapshot;
+use super::progress::Progress;
 use super::reply::{Reply, Tell};
 use super::search::{has_modseq, numbers_in};
 use super::user::User;
 use crate::query::Search;
 use crate::stream::{Stream, StreamError};
-use proto::imap::SearchProgram;
 use proto::imap::response::Code;
+use proto::imap::{SearchProgram, Tag};
 use std::sync::Arc;
 use terms::{ModSeq, UidSet};
 
@@ -44,6 +45,7 @@ impl User {
         &mut self,
         stream: &mut Stream,
         imap: &Imap,
+        tag: &Tag,
         uid: bool,
         program: SearchProgram,
     ) -> Result<Result<Matches, Reply>, StreamError> {
@@ -94,9 +96,13 @@ impl User {
         };
         // RFC 2180 §4.3: what has been expunged matches nothing.
         let there = all.difference(&snapshot.hidden());
-        let found = search
-            .run(&key, snapshot.messages(selected, &there))
-            .await?;
+        let progress = Progress::of(there.count());
+        let messages = progress.count(snapshot.messages(selected, &there));
+        let work = Box::pin(search.run(&key, messages));
+        let found = match progress.of_work(stream, tag, work).await? {
+            Ok(found) => found,
+            Err(reply) => return Ok(Err(reply.telling(tell))),
+        };
         let modseq = has_modseq(&key)
             .then(|| snapshot.highest_modseq(selected, &found.uids))
             .flatten();

@@ -27,6 +27,7 @@ mod matches;
 mod metadata;
 mod pattern;
 mod place;
+mod progress;
 mod quota;
 mod reply;
 mod resync;

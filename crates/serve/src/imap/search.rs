@@ -34,7 +34,9 @@ impl User {
         let rev2 = self.enabled.rev2.then_some(SearchReturn::ALL);
         let returns = asked.returns.or(rev2);
         let saves = asked.returns.is_some_and(|returns| returns.save);
-        let found = self.matches(stream, imap, asked.uid, program).await?;
+        let found = self
+            .matches(stream, imap, asked.tag, asked.uid, program)
+            .await?;
         let Some(selected) = &mut self.selected else {
             return Ok(Self::nothing_selected());
         };

@@ -1,6 +1,7 @@
 //! SORT and UID SORT.
 
 use super::Imap;
+use super::progress::Progress;
 use super::search::Asked;
 use super::user::{Done, User};
 use crate::query::sorted;
@@ -24,7 +25,10 @@ impl User {
         criteria: &[SortCriterion],
         program: SearchProgram,
     ) -> Done {
-        let mut matches = match self.matches(stream, imap, asked.uid, program).await? {
+        let mut matches = match self
+            .matches(stream, imap, asked.tag, asked.uid, program)
+            .await?
+        {
             Ok(matches) => matches,
             Err(reply) => return Ok(reply),
         };
@@ -34,7 +38,12 @@ impl User {
         let node = Arc::clone(stream.node());
         let store = &**imap.directory.store();
         let messages = matches.snapshot.messages(selected, &matches.uids);
-        let sorted = sorted(&node, store, criteria, messages).await?;
+        let work = Box::pin(sorted(&node, store, criteria, messages));
+        let progress = Progress::unknown();
+        let sorted = match progress.of_work(stream, asked.tag, work).await? {
+            Ok(sorted) => sorted,
+            Err(reply) => return Ok(reply.telling(matches.tell)),
+        };
         matches.readable &= sorted.readable;
         let number = |uid: &Uid| match asked.uid {
             true => Some(uid.value()),

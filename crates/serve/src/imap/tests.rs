@@ -51,3 +51,32 @@ async fn an_idle_session_holds_little() {
     let all = idle_octets + kept_octets + run_octets;
     assert!(all < 3_400, "{idle_octets} + {kept_octets} + {run_octets}");
 }
+
+/// RFC 9585: what takes long is told now and then, and first after ten seconds.
+#[tokio::test(start_paused = true)]
+async fn progress_is_told_of_what_takes_long() {
+    use tokio::io::AsyncReadExt as _;
+    let (mut session, mut client) = session().await;
+    let (env, tag) = (session.stream.node().env.clone(), tag());
+    let progress = progress::Progress::of(1_000);
+    let messages = progress.count(Box::new(std::iter::empty()));
+    let work = async {
+        env.sleep(Duration::from_secs(25)).await;
+        Ok(messages.count())
+    };
+    let told = progress.of_work(&mut session.stream, &tag, Box::pin(work));
+    assert_eq!(told.await.unwrap().unwrap(), 0);
+    let crowded = async {
+        env.sleep(Duration::from_secs(11)).await;
+        Err::<(), _>(StreamError::Crowded)
+    };
+    let progress = progress::Progress::unknown();
+    let told = progress.of_work(&mut session.stream, &tag, Box::pin(crowded));
+    // A node that has too much to do ends the command, not the session.
+    assert!(told.await.unwrap().is_err());
+    let mut octets = vec![0; 1_000];
+    let count = client.read(&mut octets).await.unwrap();
+    let lines = "* OK [INPROGRESS (\"a\" 0 1000)] still at it\r\n".repeat(2)
+        + "* OK [INPROGRESS (\"a\" NIL NIL)] still at it\r\n";
+    assert_eq!(String::from_utf8_lossy(&octets[..count]), lines);
+}

@@ -1,10 +1,11 @@
 //! THREAD and UID THREAD.
 
 use super::Imap;
+use super::progress::Progress;
 use super::user::{Done, User};
 use crate::query::threads;
 use crate::stream::Stream;
-use proto::imap::SearchProgram;
+use proto::imap::{SearchProgram, Tag};
 use std::sync::Arc;
 use terms::ThreadAlgorithm;
 
@@ -17,11 +18,12 @@ impl User {
         &mut self,
         stream: &mut Stream,
         imap: &Imap,
+        tag: &Tag,
         uid: bool,
         algorithm: ThreadAlgorithm,
         program: SearchProgram,
     ) -> Done {
-        let mut matches = match self.matches(stream, imap, uid, program).await? {
+        let mut matches = match self.matches(stream, imap, tag, uid, program).await? {
             Ok(matches) => matches,
             Err(reply) => return Ok(reply),
         };
@@ -31,7 +33,12 @@ impl User {
         let node = Arc::clone(stream.node());
         let store = &**imap.directory.store();
         let messages = matches.snapshot.messages(selected, &matches.uids);
-        let found = threads(&node, store, algorithm, uid, messages).await?;
+        let work = Box::pin(threads(&node, store, algorithm, uid, messages));
+        let progress = Progress::unknown();
+        let found = match progress.of_work(stream, tag, work).await? {
+            Ok(found) => found,
+            Err(reply) => return Ok(reply.telling(matches.tell)),
+        };
         matches.readable &= found.readable;
         let mut out = b"* THREAD".to_vec();
         if !found.threads.is_empty() {

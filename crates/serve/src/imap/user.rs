@@ -150,7 +150,10 @@ impl User {
                 uid,
                 algorithm,
                 program,
-            } => self.thread(stream, imap, uid, algorithm, program).await,
+            } => {
+                self.thread(stream, imap, tag, uid, algorithm, program)
+                    .await
+            }
             Body::Copy { uid, set, mailbox } => self.copy(uid, &set, mailbox).await,
             Body::Move { uid, set, mailbox } => self.r#move(stream, uid, &set, mailbox).await,
             Body::Expunge => self.expunge(None).await,

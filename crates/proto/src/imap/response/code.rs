@@ -46,6 +46,9 @@ pub enum Code {
     HasChildren,
     /// HIGHESTMODSEQ (RFC 7162 §3.1.2.1)
     HighestModSeq(ModSeq),
+    /// INPROGRESS: of which command, and how much of how much is done, where that is
+    /// known. RFC 9585 §4.
+    InProgress(String, Option<(u64, u64)>),
     /// INUSE
     InUse,
     /// LIMIT
@@ -123,6 +126,11 @@ impl Code {
             }
             Self::CopyUid(validity, from, to) => write!(out, "COPYUID {validity} {from} {to}"),
             Self::HighestModSeq(modseq) => write!(out, "HIGHESTMODSEQ {modseq}"),
+            // A tag has nothing that a quoted string could not have (RFC 3501 §9).
+            Self::InProgress(tag, Some((done, goal))) => {
+                write!(out, "INPROGRESS (\"{tag}\" {done} {goal})")
+            }
+            Self::InProgress(tag, None) => write!(out, "INPROGRESS (\"{tag}\" NIL NIL)"),
             Self::MailboxId(id) => write!(out, "MAILBOXID ({id})"),
             Self::MetadataLongEntries(octets) => write!(out, "METADATA LONGENTRIES {octets}"),
             Self::MetadataMaxSize(octets) => write!(out, "METADATA MAXSIZE {octets}"),
@@ -164,8 +172,8 @@ impl Code {
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
             Self::HighestModSeq(_) => "HIGHESTMODSEQ",
+            Self::InProgress(..) => "INPROGRESS",
             Self::InUse => "INUSE",
-
             Self::Limit => "LIMIT",
             Self::MailboxId(_) => "MAILBOXID",
             Self::MetadataLongEntries(_) => "METADATA LONGENTRIES",
