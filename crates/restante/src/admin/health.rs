@@ -2,8 +2,8 @@
 
 use super::Admin;
 use crate::control::message::{Checked, Repaired};
-use crate::error::{Outcome, While as _};
-use account::{Command, Counts, State};
+use crate::error::{Failure, Outcome, While as _};
+use account::{Command, Counts, Part, State};
 use serve::accounts::OpenError;
 use std::collections::{BTreeSet, HashMap};
 use store::{Sections, Verification};
@@ -90,11 +90,30 @@ impl Admin {
         let mut damaged = BTreeSet::new();
         let known = state.accounts(None).map(|(_, record)| record.id);
         for id in std::iter::once(AccountId::DIRECTORY).chain(known) {
-            if self.is_damaged(id).await? {
+            if self.is_damaged(id).await? || !self.is_usable(id).await {
                 damaged.insert(id);
             }
         }
         Ok(damaged)
+    }
+
+    /// Whether an account whose log has no hole can be written on: all of it can
+    /// be loaded, and a repair of it, if there was one, has come to its end.
+    async fn is_usable(&self, id: AccountId) -> bool {
+        let Ok(head) = self.store.head(id).await else {
+            return false;
+        };
+        if id == AccountId::DIRECTORY {
+            return self.directory.snapshot().head() >= head;
+        }
+        let account = match self.directory.accounts().open(id).await {
+            Ok(account) => account,
+            Err(error) => return error == OpenError::Missing,
+        };
+        let snapshot = account.snapshot();
+        let parts = snapshot.mailboxes().map(|m| Part::Table(m.id));
+        let parts = parts.chain([Part::Expunged]).collect();
+        snapshot.head() >= head && account.with(parts).await.is_ok()
     }
 
     /// Whether an account's log has a hole.
@@ -116,6 +135,7 @@ impl Admin {
         let mut repaired = Repaired::default();
         for id in damaged {
             let name = self.named(id);
+            self.give_up_beyond_hole(id).await.when(&name)?;
             self.store.repair(id).await.when(&name)?;
             // Numbers that may have been told for what is lost are not used again.
             if id == AccountId::DIRECTORY {
@@ -127,6 +147,25 @@ impl Admin {
             repaired.accounts.push(name);
         }
         Ok(repaired)
+    }
+
+    /// Whoever had a damaged account open before the damage may know more than the
+    /// log still tells; nothing may be built on that.
+    async fn give_up_beyond_hole(&self, id: AccountId) -> Outcome {
+        let loaded = self.store.load(id, Sections::Only(Vec::new())).await?;
+        if !loaded.damaged {
+            return Ok(());
+        }
+        let last = loaded.commits.last().map(|commit| commit.last);
+        let kept = last.unwrap_or(loaded.covers);
+        if id == AccountId::DIRECTORY {
+            if self.directory.snapshot().head() > kept {
+                return Err(Failure::new("stop the server, then repair it"));
+            }
+            return Ok(());
+        }
+        self.directory.accounts().forget_beyond(id, kept);
+        Ok(())
     }
 
     async fn jump(&self, id: AccountId) -> Outcome {

@@ -108,6 +108,12 @@ impl Accounts {
         Ok(())
     }
 
+    /// Forgets an account that goes beyond what the store has left of it, before
+    /// it is repaired. Sessions that have it open end.
+    pub fn forget_beyond(&self, id: AccountId, number: ModSeq) {
+        self.registry.forget_beyond(id, number);
+    }
+
     /// Returns when no command and no checkpoint is on its way.
     pub async fn settled(&self) {
         self.registry.settled().await;

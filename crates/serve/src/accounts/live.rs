@@ -215,6 +215,8 @@ pub(super) struct Queue<M: Machine> {
     pub(super) running: bool,
     /// What is published may be older than what is durable: load before deciding.
     pub(super) stale: bool,
+    /// What is published is more than what is durable: do nothing more.
+    pub(super) gone: bool,
     /// The store's number at the last load. Beyond the state where the log has a
     /// hole: there is nothing more to be loaded.
     pub(super) loaded: ModSeq,
@@ -278,6 +280,7 @@ impl<M: Machine> Live<M> {
                 waiting: VecDeque::new(),
                 running: false,
                 stale: false,
+                gone: false,
                 loaded: ModSeq::ZERO,
                 repaired: false,
                 folding: false,

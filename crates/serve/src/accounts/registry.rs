@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use store::{Loaded, SectionKey, Sections, Store};
-use terms::AccountId;
+use terms::{AccountId, ModSeq};
 use tokio::sync::{Notify, watch};
 use tracing::{error, warn};
 
@@ -156,6 +156,18 @@ impl<M: Machine> Registry<M> {
         }
     }
 
+    /// Forgets the account here if its state goes beyond `number`: what the store
+    /// has left of it ends there. Handles that are still about do nothing more.
+    pub fn forget_beyond(&self, id: AccountId, number: ModSeq) {
+        let live = self.map().get(&id).cloned();
+        if let Some(live) = live
+            && live.state.borrow().number() > number
+        {
+            live.queue().gone = true;
+            self.forget(id);
+        }
+    }
+
     /// Forgets this very one.
     fn drop_live(&self, handle: &Handle<M>) {
         let mut map = self.map();
@@ -193,6 +205,12 @@ pub(super) async fn open<M: Machine>(
     // Twice more where the root is in pieces and another writer folds meanwhile.
     for _ in 0..3 {
         let loaded = load(shared, id, sections).await?;
+        let has_root = loaded.sections.iter().any(|it| it.key == SectionKey::ROOT);
+        if loaded.damaged && loaded.covers > ModSeq::ZERO && !has_root {
+            // Without it the account would look as if it had never been made.
+            error!(account = %id, "the account's checkpoint cannot be read");
+            return Err(Unavailable);
+        }
         match M::open(id, &loaded) {
             Ok(state) => return Ok((state, loaded)),
             Err(OpenFault::More(mut more)) => {

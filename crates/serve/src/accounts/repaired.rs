@@ -4,11 +4,13 @@
 use super::{Account, Accounts, ExecuteError, Registry};
 use crate::{Env, Limits, Node};
 use account::directory::{self, NewAccount};
-use account::{Command, HoldSettings, MailboxRef};
+use account::{Command, HoldSettings, MailboxRef, NewMessage, Part, Source};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{MemoryStore, Store};
-use terms::{AccountId, MailboxName};
+use store::fault::Machine;
+use store::index::OrderedIndex;
+use store::{DiskStore, MemoryStore, Options, Store};
+use terms::{AccountId, BlobId, MailboxName, ModSeq};
 
 const ID: AccountId = AccountId(5);
 
@@ -120,4 +122,164 @@ async fn a_directory_goes_on_after_its_repair() {
         assert_eq!(state.account(name).is_some(), there, "{name}");
     }
     assert_eq!(state.head(), handle.fresh().await.unwrap().head());
+}
+
+/// A store on these files, whose index has to be built from them.
+fn store_on(files: &[(String, Vec<u8>)]) -> (Machine, Arc<DiskStore>) {
+    let machine = Machine::new(1);
+    for (name, octets) in files {
+        machine.plant(name, octets);
+    }
+    let store = restarted(&machine);
+    (machine, store)
+}
+
+fn restarted(machine: &Machine) -> Arc<DiskStore> {
+    let options = Options {
+        segment_octets: 256 << 10,
+        ..Options::small()
+    };
+    let index = Arc::new(OrderedIndex::new());
+    Arc::new(DiskStore::open(options, machine.process(), index).unwrap())
+}
+
+fn mark(number: u64) -> String {
+    format!("X-Mark: number {number:04}.\r\n")
+}
+
+async fn append(
+    store: &DiskStore,
+    account: &Account,
+    number: u64,
+    padding: usize,
+) -> Result<(), ExecuteError<account::Refusal>> {
+    let blob = BlobId(u128::from(number) + 1_000);
+    let mut sink = store.blob_sink(blob, None);
+    sink.write(b"x").await.unwrap();
+    sink.finish(bytes::Bytes::new()).await.unwrap();
+    let mut prefix = mark(number).into_bytes();
+    prefix.extend(std::iter::repeat_n(b'y', padding));
+    let message = NewMessage {
+        prefix,
+        ..NewMessage::new(blob, 900)
+    };
+    let append = Command::Append {
+        mailbox: MailboxRef::Name(MailboxName::inbox()),
+        create: false,
+        messages: vec![message],
+        source: Source::Delivery,
+    };
+    account.execute(append).await.map(drop)
+}
+
+/// The numbers of the messages that are there, and the UID that comes next.
+async fn messages(account: &Account) -> (Vec<u64>, u32) {
+    let inbox = account
+        .snapshot()
+        .mailbox_named(&MailboxName::inbox())
+        .unwrap()
+        .id;
+    let state = account.with(vec![Part::Table(inbox)]).await.unwrap();
+    let mailbox = state.mailbox(inbox).unwrap();
+    let rows = state.table(inbox).unwrap().rows();
+    let numbers = rows.map(|row| {
+        let text = str::from_utf8(row.prefix).unwrap();
+        text.get(15..19).unwrap().parse().unwrap()
+    });
+    (
+        numbers.collect(),
+        mailbox.uid_next.map_or(0, terms::Uid::value),
+    )
+}
+
+/// An account with `count` messages, its log folded on the way as it goes. Gives
+/// its files, what its newest checkpoint covers, where its root stands, and the
+/// number of each message's change.
+async fn filled(count: u64, padding: usize) -> (Vec<(String, Vec<u8>)>, [ModSeq; 2], Vec<ModSeq>) {
+    let (machine, store) = store_on(&[]);
+    let accounts = Accounts::new(node(), store.clone());
+    let limits = account::Limits::default();
+    let account = accounts
+        .create(ID, limits, HoldSettings::default(), None)
+        .await
+        .unwrap();
+    let mut heads = Vec::new();
+    for number in 1..=count {
+        append(&store, &account, number, padding).await.unwrap();
+        heads.push(account.snapshot().head());
+        at_rest(&accounts).await;
+    }
+    let loaded = store.load(ID, store::Sections::Root).await.unwrap();
+    let folded = [loaded.covers, loaded.sections[0].number];
+    store.close().await;
+    let names = machine.names().into_iter();
+    let files = names.map(|name| (name.clone(), machine.file(&name).unwrap()));
+    (files.collect(), folded, heads)
+}
+
+/// Turns a bit over wherever `mark` stands.
+fn damaged(files: &[(String, Vec<u8>)], mark: &str) -> Vec<(String, Vec<u8>)> {
+    let mut files = files.to_vec();
+    let mut places = 0;
+    for (_, octets) in &mut files {
+        let found: Vec<usize> = memchr::memmem::find_iter(octets, mark.as_bytes()).collect();
+        places += found.len();
+        for at in found {
+            octets[at + 3] ^= 1;
+        }
+    }
+    assert!(places > 0, "the journal has no {mark}");
+    files
+}
+
+/// Each commit of the log damaged in turn, whatever was folded before and after.
+async fn every_commit_damaged(count: u64, padding: usize) {
+    let (files, [covers, root], heads) = filled(count, padding).await;
+    assert!(root > covers, "the root was folded alone: {root} {covers}");
+    // Long messages have everything folded before.
+    assert_eq!(padding > 0, covers > ModSeq::ZERO, "{covers}");
+    let after = heads.iter().filter(|head| **head > covers).count() as u64;
+    for lost in count - after + 1..=count {
+        let (machine, store) = store_on(&damaged(&files, &mark(lost)));
+        let found = store.verify(&|_| {}).await.unwrap();
+        assert_eq!(found.damaged_accounts, [ID], "{lost}");
+        let accounts = Accounts::new(node(), store.clone());
+        let account = accounts.open(ID).await.unwrap();
+        let kept: Vec<u64> = (1..lost).collect();
+        assert_eq!(messages(&account).await.0, kept, "{lost}");
+        let refused = append(&store, &account, 5_000, 0).await;
+        assert!(matches!(refused, Err(ExecuteError::Damaged)), "{lost}");
+
+        store.repair(ID).await.unwrap();
+        account.execute(Command::Epoch).await.unwrap();
+        append(&store, &account, 5_001, 0).await.unwrap();
+        let expected = [kept, vec![5_001]].concat();
+        for fresh in [false, true] {
+            // Once more without the index, and long after.
+            let store = if fresh {
+                restarted(&machine)
+            } else {
+                store.clone()
+            };
+            let accounts = Accounts::new(node(), store.clone());
+            let account = accounts.open(ID).await.unwrap();
+            let (there, uid_next) = messages(&account).await;
+            assert_eq!(there, expected, "{lost} {fresh}");
+            assert!(u64::from(uid_next) > count + 2, "{lost}: {uid_next}");
+            assert!(account.snapshot().head() > *heads.last().unwrap());
+            let found = store.verify(&|_| {}).await.unwrap();
+            assert!(found.damaged_accounts.is_empty(), "{lost}");
+            store.close().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_damaged_commit_of_a_short_log_is_survived() {
+    every_commit_damaged(150, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_damaged_commit_since_a_checkpoint_is_survived() {
+    every_commit_damaged(148, 750).await;
 }

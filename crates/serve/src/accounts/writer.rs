@@ -41,6 +41,14 @@ pub(super) async fn run<M: Machine>(live: Arc<Live<M>>, running: Running) {
 /// what another writer has done.
 fn next<M: Machine>(live: &Live<M>) -> Option<VecDeque<Waiting<M>>> {
     let mut queue = live.queue();
+    if queue.gone {
+        queue.running = false;
+        let dropped = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        // Whoever waits is told that it is unavailable.
+        drop(dropped);
+        return None;
+    }
     if queue.waiting.is_empty() {
         // Whoever waits for news and saw `running` relies on this look.
         let remote = *live.remote.borrow();
@@ -286,6 +294,7 @@ impl<M: Machine> Writer<'_, M> {
 
     /// Has these parts in memory.
     async fn load(&self, parts: &[M::Part]) -> Result<(), Unavailable> {
+        let mut reason = String::from("the account changes all the time");
         for _ in 0..Self::LOADS_MAX {
             let shown = self.published();
             if shown.has(parts) {
@@ -308,11 +317,12 @@ impl<M: Machine> Writer<'_, M> {
                 Err(why) => {
                     // Another writer may have folded meanwhile.
                     debug!(account = %self.live.id, why, "a part does not fit");
+                    reason = why;
                     self.reopen().await?;
                 }
             }
         }
-        warn!(account = %self.live.id, "a table could not be loaded");
+        warn!(account = %self.live.id, why = reason, "a table could not be loaded");
         Err(Unavailable)
     }
 
@@ -363,6 +373,9 @@ impl<M: Machine> Writer<'_, M> {
         most: usize,
         doubts: &mut Vec<Doubt<M>>,
     ) -> Round<M> {
+        if self.live.queue().gone {
+            return Round::GiveUp;
+        }
         if self.live.queue().stale
             && let Err(round) = self.settle(waiting, doubts).await
         {

@@ -203,6 +203,7 @@ fn checkpoint_record(
         let manifest = ManifestRow {
             place: record.place,
             standing: checkpoint.standing,
+            beneath: checkpoint.beneath,
         };
         draft.put(key::manifest(account), &manifest);
         draft.sweep(account);
@@ -257,8 +258,7 @@ pub(crate) fn dead_rows(
     ledger.scan_prefix(&key::sections(account), &mut |key, _| {
         // A section beyond the newest checkpoint belongs to one on its way.
         let stands = key::section_of(key).is_some_and(|(of, serial)| {
-            row.folded.is_none_or(|folded| serial > folded.serial)
-                || manifest.stands(of, serial).is_some()
+            row.folded.is_none_or(|folded| serial > folded.serial) || manifest.names(of, serial)
         });
         if !stands || row.removed {
             dead.push(Bytes::copy_from_slice(key));

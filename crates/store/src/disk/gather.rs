@@ -9,8 +9,8 @@ use super::record::{
 use super::room::Room;
 use super::rows::{AccountRow, BlobRow, ManifestRow, RetiredRow, key};
 use super::{indexer, lock};
-use crate::{Checkpoint, CommitError};
-use std::collections::{HashSet, VecDeque};
+use crate::{Checkpoint, CommitError, SectionKey};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use terms::{AccountId, BlobId, ModSeq};
 
 /// Most records of one group.
@@ -343,8 +343,8 @@ impl Gatherer<'_> {
             });
             self.group.push(section.encode());
         }
-        match self.standing(account, &mut checkpoint, written) {
-            Ok(standing) => {
+        match self.standing(account, row.covers(), &mut checkpoint, written) {
+            Ok((standing, beneath)) => {
                 *self.serial += 1;
                 let record = CheckpointRecord {
                     account,
@@ -354,6 +354,7 @@ impl Gatherer<'_> {
                     head: row.head,
                     due: row.due,
                     standing,
+                    beneath,
                 };
                 self.group.push(record.encode());
                 self.group.durable_replies.push(reply);
@@ -378,27 +379,38 @@ impl Gatherer<'_> {
     }
 
     /// What stands after a checkpoint: what stood, without what has gone, with
-    /// what was written.
+    /// what was written. And what stood at `covers` where a checkpoint goes beyond
+    /// that with some sections alone.
     fn standing(
         &self,
         account: AccountId,
+        covers: ModSeq,
         checkpoint: &mut Checkpoint,
         written: Vec<Standing>,
-    ) -> Result<Vec<Standing>, CommitError> {
+    ) -> Result<(Vec<Standing>, Vec<Standing>), CommitError> {
         let key = key::manifest(account);
         let old = indexer::guarded(self.core, || self.core.ledger.row::<ManifestRow>(&key))
             .map_err(|error| CommitError::Failed(error.to_string()))?;
-        let mut standing: std::collections::BTreeMap<_, _> = old
-            .unwrap_or_default()
-            .standing
-            .into_iter()
-            .map(|one| (one.key, one))
-            .collect();
+        let by_key = |sections: Vec<Standing>| -> BTreeMap<SectionKey, Standing> {
+            sections.into_iter().map(|one| (one.key, one)).collect()
+        };
+        let old = old.unwrap_or_default();
+        let (mut standing, mut beneath) = (by_key(old.standing), by_key(old.beneath));
+        let mut gone: Vec<Standing> = Vec::new();
         for key in checkpoint.removed.drain(..) {
-            standing.remove(&key);
+            gone.extend(standing.remove(&key));
         }
-        standing.extend(written.into_iter().map(|one| (one.key, one)));
-        Ok(standing.into_values().collect())
+        for one in written {
+            gone.extend(standing.insert(one.key, one));
+        }
+        if checkpoint.number > checkpoint.covers && checkpoint.covers == covers {
+            gone.retain(|one| one.number <= covers);
+            beneath.extend(gone.into_iter().map(|one| (one.key, one)));
+        } else {
+            beneath.clear();
+        }
+        let beneath = beneath.into_values().collect();
+        Ok((standing.into_values().collect(), beneath))
     }
 
     fn remove(&mut self, account: AccountId, reply: Reply) -> Fate {

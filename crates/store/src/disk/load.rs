@@ -7,7 +7,7 @@ use super::record::{CommitRecord, Mend, SectionRecord, Standing};
 use super::rows::{AccountRow, CommitRow, ManifestRow, Place, key};
 use super::segment::contents;
 use super::{indexer, lock, search};
-use crate::{DueAccount, Loaded, Section, SectionKey, Sections, StoreError};
+use crate::{Commit, DueAccount, Loaded, Section, SectionKey, Sections, StoreError};
 use bytes::Bytes;
 use std::ops::ControlFlow;
 use terms::{AccountId, ModSeq, Timestamp};
@@ -31,6 +31,8 @@ struct Attempt {
     loaded: Loaded,
     /// A section or a commit is missing.
     hole: bool,
+    /// A section is, whatever the log has.
+    sections_lost: bool,
     /// The last number before the hole.
     kept: ModSeq,
 }
@@ -50,6 +52,11 @@ pub(crate) fn load(core: &Core, id: AccountId, wanted: &Sections) -> Result<Load
 /// The hole of an account that has one.
 pub(crate) fn find_hole(core: &Core, id: AccountId) -> Result<Option<Mend>, StoreError> {
     let attempt = load_whole(core, id, &Sections::All)?;
+    if attempt.sections_lost {
+        // Passing by would make what is left of the log void, too.
+        let why = format!("the newest checkpoint of account {id} cannot be read");
+        return Err(StoreError::Failed(why));
+    }
     Ok(attempt.hole.then_some(Mend {
         kept: attempt.kept,
         head: attempt.loaded.head,
@@ -63,6 +70,7 @@ fn load_whole(core: &Core, id: AccountId, wanted: &Sections) -> Result<Attempt, 
             return Ok(Attempt {
                 loaded: Loaded::default(),
                 hole: false,
+                sections_lost: false,
                 kept: ModSeq::ZERO,
             });
         };
@@ -100,42 +108,35 @@ fn attempt(
         None => Ok(None),
     };
     let manifest = manifest.map_err(failed)?;
-    let mut hole = row.folded.is_some() && manifest.is_none();
-    let standing = manifest.unwrap_or_default().standing;
-    let mut sections = Vec::new();
-    let mut from = covers;
-    for one in &standing {
-        let asked = match wanted {
-            Sections::Root => one.key == SectionKey::ROOT,
-            Sections::Only(keys) => keys.contains(&one.key),
-            Sections::All => true,
-        };
-        if !asked {
-            continue;
-        }
-        if *wanted == Sections::Root {
-            from = from.max(one.number);
-        }
-        match section(core, id, one)? {
-            Some(section) => sections.push(section),
-            None => hole = true,
-        }
+    let mut sections_lost = row.folded.is_some() && manifest.is_none();
+    let manifest = manifest.unwrap_or_default();
+    // A root that stands beyond a hole says nothing about it, so that the log is
+    // looked through from `covers` on whatever is wanted.
+    let log = unbroken(row, commits(core, id, covers)?);
+    let mut sections = None;
+    if manifest.standing.iter().all(|one| log.reaches(row, one)) {
+        sections = read_sections(core, id, wanted, &manifest.standing)?;
     }
-    let commits = commits(core, id, from)?;
-    let mut kept = from;
-    let mut whole = Vec::new();
-    for commit in commits {
-        if row.is_dead(commit.commit.last) {
-            continue;
+    let is_newest = sections.is_some();
+    let sections = match sections {
+        Some(sections) => sections,
+        None => {
+            let beneath = beneath(&manifest, covers);
+            let read = read_sections(core, id, wanted, &beneath)?;
+            sections_lost |= read.is_none();
+            read.unwrap_or_default()
         }
-        if hole || !follows(row, kept, commit.after) {
-            hole = true;
-            break;
-        }
-        kept = commit.commit.last;
-        whole.push(commit.commit);
+    };
+    let root = sections.iter().find(|one| one.key == SectionKey::ROOT);
+    let from = match (wanted, root) {
+        (Sections::Root, Some(root)) if is_newest => covers.max(root.number),
+        _ => covers,
+    };
+    let mut whole = log.commits;
+    if sections_lost {
+        whole.clear();
     }
-    hole |= !follows(row, kept, row.head);
+    whole.retain(|commit| commit.last > from);
     Ok(Attempt {
         loaded: Loaded {
             head: row.head,
@@ -144,9 +145,80 @@ fn attempt(
             commits: whole,
             damaged: false,
         },
-        hole,
-        kept,
+        hole: log.is_broken || sections_lost,
+        sections_lost,
+        kept: log.kept,
     })
+}
+
+/// The log after `covers`, as far as nothing is missing.
+struct Unbroken {
+    commits: Vec<Commit>,
+    kept: ModSeq,
+    /// It does not reach the account's head.
+    is_broken: bool,
+}
+
+impl Unbroken {
+    /// Whether all that a section knows is in the log.
+    fn reaches(&self, row: &AccountRow, section: &Standing) -> bool {
+        let number = section.number;
+        number <= row.covers() || (number <= self.kept && !row.is_dead(number))
+    }
+}
+
+fn unbroken(row: &AccountRow, commits: Vec<CommitRecord>) -> Unbroken {
+    let mut log = Unbroken {
+        commits: Vec::with_capacity(commits.len()),
+        kept: row.covers(),
+        is_broken: false,
+    };
+    for commit in commits {
+        if row.is_dead(commit.commit.last) {
+            continue;
+        }
+        if !follows(row, log.kept, commit.after) {
+            log.is_broken = true;
+            break;
+        }
+        log.kept = commit.commit.last;
+        log.commits.push(commit.commit);
+    }
+    log.is_broken |= !follows(row, log.kept, row.head);
+    log
+}
+
+/// What stood at `covers`.
+fn beneath(manifest: &ManifestRow, covers: ModSeq) -> Vec<Standing> {
+    let old = manifest.standing.iter().filter(|one| one.number <= covers);
+    let mut sections: Vec<Standing> = old.chain(&manifest.beneath).copied().collect();
+    sections.sort_unstable_by_key(|one| one.key);
+    sections
+}
+
+/// Those of the sections that are wanted; `None` if one cannot be read.
+fn read_sections(
+    core: &Core,
+    id: AccountId,
+    wanted: &Sections,
+    standing: &[Standing],
+) -> Result<Option<Vec<Section>>, StoreError> {
+    let mut sections = Vec::new();
+    for one in standing {
+        let asked = match wanted {
+            Sections::Root => one.key == SectionKey::ROOT,
+            Sections::Only(keys) => keys.contains(&one.key),
+            Sections::All => true,
+        };
+        if !asked {
+            continue;
+        }
+        match section(core, id, one)? {
+            Some(section) => sections.push(section),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(sections))
 }
 
 /// Whether nothing is missing between `kept` and a commit that came after

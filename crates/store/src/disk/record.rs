@@ -175,6 +175,9 @@ pub(crate) struct CheckpointRecord {
     pub(crate) due: Option<Timestamp>,
     /// Ascending by key.
     pub(crate) standing: Vec<Standing>,
+    /// Sections that stood at `covers` and that later ones have taken the place
+    /// of, ascending by key: what is left where the log has a hole between.
+    pub(crate) beneath: Vec<Standing>,
 }
 
 impl CheckpointRecord {
@@ -187,6 +190,7 @@ impl CheckpointRecord {
         writer.varint(self.head.0);
         write_due(&mut writer, self.due);
         write_standing(&mut writer, &self.standing);
+        write_beneath(&mut writer, &self.beneath);
         Record::new(
             Kind::Checkpoint,
             self.account.0,
@@ -206,9 +210,24 @@ impl CheckpointRecord {
             head: ModSeq(reader.varint()?),
             due: read_due(&mut reader)?,
             standing: read_standing(&mut reader)?,
+            beneath: read_beneath(&mut reader)?,
         };
         reader.finish()?;
         Ok(record)
+    }
+}
+
+/// Nothing at all where there are none.
+pub(crate) fn write_beneath(writer: &mut Writer, beneath: &[Standing]) {
+    if !beneath.is_empty() {
+        write_standing(writer, beneath);
+    }
+}
+
+pub(crate) fn read_beneath(reader: &mut Reader<'_>) -> Read<Vec<Standing>> {
+    match reader.remaining() {
+        0 => Ok(Vec::new()),
+        _ => read_standing(reader),
     }
 }
 

@@ -2,7 +2,9 @@
 //! and value, so that a wrong one is noticed.
 
 use super::format::Entry;
-use super::record::{Mend, Standing, Tie, read_standing, write_standing};
+use super::record::{
+    Mend, Standing, Tie, read_beneath, read_standing, write_beneath, write_standing,
+};
 use crate::SectionKey;
 use bytes::Bytes;
 use crc32c::{crc32c, crc32c_append};
@@ -350,14 +352,18 @@ impl Row for Place {
 pub(crate) struct ManifestRow {
     pub(crate) place: Place,
     pub(crate) standing: Vec<Standing>,
+    /// See [`super::record::CheckpointRecord::beneath`].
+    pub(crate) beneath: Vec<Standing>,
 }
 
 impl ManifestRow {
-    /// The section, if it is that writing of it that stands.
-    pub(crate) fn stands(&self, of: SectionKey, serial: u64) -> Option<Standing> {
-        let found = self.standing.binary_search_by_key(&of, |one| one.key).ok();
-        let standing = self.standing.get(found?)?;
-        (standing.serial == serial).then_some(*standing)
+    /// Whether this writing of the section is needed.
+    pub(crate) fn names(&self, of: SectionKey, serial: u64) -> bool {
+        [&self.standing, &self.beneath].into_iter().any(|sections| {
+            let found = sections.binary_search_by_key(&of, |one| one.key);
+            let found = found.ok().and_then(|at| sections.get(at));
+            found.is_some_and(|one| one.serial == serial)
+        })
     }
 }
 
@@ -365,12 +371,14 @@ impl Row for ManifestRow {
     fn write(&self, writer: &mut Writer) {
         self.place.write(writer);
         write_standing(writer, &self.standing);
+        write_beneath(writer, &self.beneath);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             place: Place::read(reader)?,
             standing: read_standing(reader)?,
+            beneath: read_beneath(reader)?,
         })
     }
 }

@@ -256,8 +256,7 @@ impl Surveyor<'_> {
                 let row = self.account(entry.id)?;
                 let stands = manifest
                     .unwrap_or_default()
-                    .stands(SectionKey(entry.a), entry.b)
-                    .is_some();
+                    .names(SectionKey(entry.a), entry.b);
                 let coming = row.folded.is_none_or(|folded| entry.b > folded.serial);
                 if here && !row.removed && (stands || coming) {
                     self.keep(item);
