@@ -259,6 +259,8 @@ pub struct Verification {
     pub damaged_accounts: Vec<AccountId>,
     /// Blobs whose octets are damaged or missing though they are bound.
     pub damaged_blobs: Vec<BlobId>,
+    /// What else is wrong, a line each: what cannot be said to concern anybody.
+    pub faults: Vec<String>,
     /// Everything that was noticed, a line each.
     pub notes: Vec<String>,
 }

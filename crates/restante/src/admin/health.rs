@@ -21,7 +21,7 @@ impl Admin {
             commits: found.commits,
             blobs: found.blobs,
             octets: found.octets,
-            faults: Vec::new(),
+            faults: found.faults,
             notes: found.notes,
         };
         for id in &found.damaged_accounts {

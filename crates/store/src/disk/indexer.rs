@@ -158,7 +158,7 @@ fn replace(
     }
     tracing::error!(%error, "the index is given up; a new one is built from the journal");
     flag_rebuild(core);
-    let index: Arc<dyn Index> = Arc::new(OrderedIndex::new());
+    let index: Arc<dyn Index> = Arc::new(OrderedIndex::makeshift());
     let segments: Vec<_> = lock(&core.segments).values().copied().collect();
     let ledger = Ledger::new(Arc::clone(&index));
     rebuild(&core.handles, &ledger, &segments)

@@ -14,6 +14,7 @@ use super::journal::Journal;
 use super::ledger::Draft;
 use super::lock;
 use super::record::Record;
+use super::room::RESERVE;
 use super::rows::Place;
 use super::rows::{AccountRow, Census, RetiredRow, Watermark, key};
 use super::segment::{
@@ -24,6 +25,11 @@ use crate::index::IndexError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
+
+/// Numbers that were told would be told again if the rest were taken for all.
+const LOST_END: &str = "the journal ends before what the index knows of it: changes that \
+     were acknowledged are missing. Put back the segments as they were; `restante \
+     rebuild-index` goes on without what is missing, and UIDs may then be given twice";
 
 /// What the last segment says about its end.
 struct Tail {
@@ -47,6 +53,7 @@ pub(crate) fn open(core: &Core) -> io::Result<Journal> {
     let rebuild_index = core.options.rebuild_index || names.iter().any(|name| name == REBUILD_FLAG);
     let writer = match last {
         None => {
+            refuse_lost_journal(core, &names)?;
             // Numbers go on after a segment that nobody can read.
             let highest = names.iter().filter_map(|name| number_of(name)).max();
             let predecessor = Predecessor {
@@ -55,7 +62,7 @@ pub(crate) fn open(core: &Core) -> io::Result<Journal> {
             };
             begin(core, 0, predecessor, 1, Vec::new())?
         }
-        Some(last) => resume(core, last, &mut segments, &names)?,
+        Some(last) => resume(core, last, &mut segments, &names, rebuild_index)?,
     };
     {
         let mut known = lock(&core.segments);
@@ -70,6 +77,33 @@ pub(crate) fn open(core: &Core) -> io::Result<Journal> {
         core.disk.sync_dir()?;
     }
     Ok(Journal::new(core, writer, census))
+}
+
+/// Refuses to begin a new journal where there was one: an account that it knew
+/// would be nobody's, and mail to it would be sent back.
+fn refuse_lost_journal(core: &Core, names: &[String]) -> io::Result<()> {
+    let mark: Option<Watermark> = core.ledger.row(key::WATERMARK).ok().flatten();
+    if mark.is_none() && !names.iter().any(|name| name == RESERVE) {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "the journal has gone: none of its segments can be read, but there was one. \
+         Mount it, or put it back; to begin with nothing, remove what is left of the \
+         journal and the index",
+    ))
+}
+
+/// Refuses to go on, before anything is written, where the index knows of groups
+/// that the journal no longer has.
+fn refuse_lost_end(core: &Core, last: &SegmentInfo, next: u64) -> io::Result<()> {
+    let mark: Option<Watermark> = core.ledger.row(key::WATERMARK).ok().flatten();
+    match mark {
+        Some(mark) if mark.journal == last.header.journal && mark.sequence >= next => {
+            tracing::error!(next, index = mark.sequence, "the journal has lost its end");
+            Err(io::Error::other(LOST_END))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The headers of all segments, and how far each counts.
@@ -107,10 +141,14 @@ fn resume(
     last: SegmentInfo,
     segments: &mut BTreeMap<u64, SegmentInfo>,
     names: &[String],
+    rebuild_index: bool,
 ) -> io::Result<Writer> {
     let number = last.header.number;
     let file = core.handles.of(number)?;
     let tail = find_tail(file.as_ref(), &last)?;
+    if !rebuild_index {
+        refuse_lost_end(core, &last, tail.sequence)?;
+    }
     let mut carried = Vec::new();
     for group in &tail.groups {
         carried.push(records_of(file.as_ref(), group, number)?);
@@ -395,7 +433,7 @@ fn rebuild_all(core: &Core) -> io::Result<Census> {
     if let Err(error) = build(core.ledger.index()) {
         tracing::error!(%error, "the index cannot be built; one in memory takes its place");
         indexer::flag_rebuild(core);
-        build(std::sync::Arc::new(crate::index::OrderedIndex::new()))?;
+        build(std::sync::Arc::new(crate::index::OrderedIndex::makeshift()))?;
     }
     let (census, _) = take_census(core, 0).map_err(io::Error::other)?;
     remember(core, census, 0)?;

@@ -17,7 +17,7 @@ pub(crate) enum Room {
 }
 
 /// A file that only keeps room.
-const RESERVE: &str = "reserve";
+pub(crate) const RESERVE: &str = "reserve";
 /// The room is asked for again after this long, or this much written.
 const CHECK_MILLIS: u64 = 1_000;
 const CHECK_OCTETS_MAX: u64 = 4 << 20;

@@ -483,3 +483,69 @@ async fn what_waits_for_the_journal_is_bounded() {
     let refused = late.await;
     assert!(refused.iter().all(Result::is_err), "{refused:?}");
 }
+
+/// Opens it once more; what was there has been altered.
+fn refused(engine: &Simulated) -> String {
+    match engine.start() {
+        Ok(_) => panic!("it is opened as if nothing were missing"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_has_gone_or_lost_its_end_is_not_begun_anew() {
+    let engine = Simulated::new(Options::small());
+    let store = engine.start().unwrap();
+    for number in 1..=20 {
+        add(&store, ACCOUNT, commit(number, &[], &[]))
+            .await
+            .unwrap();
+    }
+    store.close().await;
+    drop(store);
+    let name = journals(&engine.machine)[0].clone();
+    let octets = engine.machine.file(&name).unwrap();
+    for length in [octets.len() / 2, 8_192 + 512, 8_192] {
+        engine.machine.plant(&name, &octets[..length]);
+        let why = refused(&engine);
+        assert!(why.contains("missing"), "{length}: {why}");
+    }
+    engine.machine.plant(&name, &[]);
+    let why = refused(&engine);
+    assert!(why.contains("journal has gone"), "{why}");
+
+    // The reserve alone says that there was one; where nothing is, one is begun.
+    let reserve = Simulated::new(Options::small());
+    reserve.machine.plant("reserve", &[0; 512]);
+    assert!(refused(&reserve).contains("journal has gone"));
+
+    // As it was, it goes on.
+    engine.machine.plant(&name, &octets);
+    let store = engine.start().unwrap();
+    assert_eq!(store.head(ACCOUNT).await.unwrap(), ModSeq(20));
+}
+
+#[tokio::test]
+async fn a_lost_segment_is_a_fault() {
+    let engine = Simulated::new(Options::small());
+    let store = engine.start().unwrap();
+    for number in 1..=20 {
+        let blob = put(&store, u128::from(number), &noise(number, 9_000)).await;
+        add(&store, ACCOUNT, commit(number, &[blob], &[]))
+            .await
+            .unwrap();
+    }
+    add(&store, AccountId::DIRECTORY, commit(1, &[], &[]))
+        .await
+        .unwrap();
+    let whole = store.verify(&|_| {}).await.unwrap();
+    assert_eq!((whole.faults.len(), whole.accounts), (0, 1));
+    store.close().await;
+    drop(store);
+    let name = journals(&engine.machine)[1].clone();
+    engine.machine.plant(&name, &[]);
+    let store = engine.start().unwrap();
+    let found = store.verify(&|_| {}).await.unwrap();
+    assert_eq!(found.faults.len(), 1, "{:?}", found.faults);
+    assert!(found.faults[0].contains("segment 2 "), "{:?}", found.faults);
+}

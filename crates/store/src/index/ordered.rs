@@ -23,6 +23,8 @@ struct State {
     /// Batches since the last persist, oldest first.
     pending: Vec<Vec<Change>>,
     failing: bool,
+    /// Derived octets are not kept: they grow with the mail.
+    makeshift: bool,
 }
 
 fn apply_to(map: &mut Map, changes: &[Change]) {
@@ -39,6 +41,14 @@ impl OrderedIndex {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that takes the place of a lasting index: it keeps nothing that may be
+    /// lost at any time.
+    pub(crate) fn makeshift() -> Self {
+        let index = Self::default();
+        index.state().makeshift = true;
+        index
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -144,8 +154,14 @@ impl Index for OrderedIndex {
 
     fn apply(&self, batch: Batch) -> Result<(), IndexError> {
         let mut state = self.working()?;
-        apply_to(&mut state.live, &batch.changes);
-        state.pending.push(batch.changes);
+        let mut changes = batch.changes;
+        if state.makeshift {
+            changes.retain(|change| change.space != Space::Derived);
+            apply_to(&mut state.live, &changes);
+            return Ok(());
+        }
+        apply_to(&mut state.live, &changes);
+        state.pending.push(changes);
         Ok(())
     }
 

@@ -158,3 +158,12 @@ fn the_ordered_index_loses_whole_batches_from_the_end() {
     index.scramble(|_, _, _| Some(Bytes::from_static(b"?")));
     assert_eq!(get(&index, Space::Places, "a").as_deref(), Some("?"));
 }
+
+#[test]
+fn a_makeshift_keeps_nothing_that_may_be_lost() {
+    let index = OrderedIndex::makeshift();
+    put(&index, Space::Derived, "a", "1");
+    put(&index, Space::Places, "a", "2");
+    assert_eq!(get(&index, Space::Derived, "a"), None);
+    assert_eq!(get(&index, Space::Places, "a").as_deref(), Some("2"));
+}
