@@ -16,10 +16,17 @@ BINARY = Path(os.environ.get("RESTANTE", ROOT / "target" / "debug" / "restante")
 PROTOCOLS = ("imap", "imaps", "pop3", "pop3s", "lmtp")
 
 
+def free_ports(count):
+    """So many ports that are free now, no two the same."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def make_certificate(folder):
@@ -40,7 +47,7 @@ class Server:
     def __init__(self, folder, extra=""):
         self.folder = Path(folder)
         self.data = self.folder / "data"
-        self.ports = {protocol: free_port() for protocol in PROTOCOLS}
+        self.ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS))))
         self.certificate, self.key = make_certificate(self.folder)
         self.config = self.folder / "restante.toml"
         listeners = "".join(
