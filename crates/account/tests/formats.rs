@@ -1,16 +1,18 @@
 //! Logs and sections that a release has written are read by every later one.
 //!
 //! `formats/` holds them as lengths and octets. `ACCOUNT_RECORD=1 cargo test -p
-//! account` writes them anew: only ever before the release that first has them.
+//! account` with a test's name writes them anew: only ever before the release that
+//! first has them.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use account::directory;
 use account::{
-    Cause, Collect, Command, DeviceId, DeviceProtocols, FoldKind, Hold, HoldSettings, Limits,
-    NewMessage, Note, Scope, Source, SpecialUses, State, Stored, StoredSection, SweepRules,
-    UndoWhich, Which, decide,
+    Cause, Collect, Command, DeviceId, DeviceProtocols, FoldKind, Grantee, Hold, HoldSettings,
+    Identifier, Limits, NewMessage, Note, Rights, Scope, Source, SpecialUses, State, Stored,
+    StoredSection, SweepRules, UndoWhich, UniqueIdForm, Which, decide,
 };
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use terms::{
     AccountId, BlobId, EmailNumber, Flag, FlagSet, InternalDate, MailboxId, MailboxName, ModSeq,
@@ -22,6 +24,8 @@ const DAY: i64 = 86_400_000;
 
 /// What release 0.1 found.
 const ACCOUNT_DIGEST: u128 = 0x314c_f56e_cd97_12ad_e33a_4392_2b57_232f;
+const ACCOUNT_MORE_DIGEST: u128 = 0x13bf_4b73_4347_1433_a978_6b11_4d70_09a2;
+const DIRECTORY_MORE_DIGEST: u128 = 0x40aa_6acb_7a19_7194_41dd_1f45_64e2_546f;
 const DIRECTORY_DIGEST: u128 = 0xe567_172a_c0f3_c14a_45aa_6515_fe38_a26d;
 
 fn path(name: &str) -> PathBuf {
@@ -87,7 +91,7 @@ fn append(number: u128, more: NewMessage) -> Command {
     }
 }
 
-/// Every kind of change.
+/// Every kind of change that was there at first.
 fn commands() -> Vec<Command> {
     let all = UidSet::range(Uid::MIN, Uid::MAX);
     let one = |uid: u32| UidSet::single(Uid::new(uid).unwrap());
@@ -217,11 +221,89 @@ fn commands() -> Vec<Command> {
     ]
 }
 
-fn record_account() {
+/// The kinds of changes that came later.
+fn more_commands() -> Vec<Command> {
+    let inbox = MailboxId::INBOX;
+    let retr = HoldSettings {
+        collect: Collect::Retr,
+        show_collected: true,
+        ..HoldSettings::default()
+    };
+    let grant = |negative, grantee, letters| Command::SetRights {
+        mailbox: inbox,
+        identifier: Identifier { negative, grantee },
+        mode: StoreMode::Replace,
+        rights: Rights::parse(letters).unwrap(),
+    };
+    let annotate = |mailbox, entry: &str, value: Option<&[u8]>| Command::SetMetadata {
+        mailbox,
+        entries: vec![(entry.to_owned(), value.map(<[u8]>::to_vec))],
+    };
+    let form = Some(UniqueIdForm::new("%u").unwrap());
+    let begin = |operation, uid| Command::BeginTransfer {
+        operation,
+        to: AccountId(77),
+        mailbox: inbox,
+        uids: UidSet::single(Uid::new(uid).unwrap()),
+    };
+    vec![
+        Command::CreateAccount {
+            limits: Limits::default(),
+            hold: retr,
+            uid_validity_floor: None,
+        },
+        append(10, NewMessage::new(BlobId(10), 120)),
+        Command::SetUniqueIdForm(form),
+        append(20, NewMessage::new(BlobId(20), 130)),
+        annotate(Some(inbox), "/private/comment", Some(b"mine")),
+        annotate(None, "/shared/vendor/x", Some(b"\0all")),
+        grant(false, Grantee::Anyone, "lr"),
+        grant(true, Grantee::Account(AccountId(9)), "r"),
+        begin(1, 1),
+        Command::ReceiveTransfer {
+            operation: 2,
+            from: AccountId(78),
+            mailbox: inbox,
+            messages: vec![NewMessage::new(BlobId(40), 140)],
+        },
+        Command::WithdrawTransfer {
+            operation: 3,
+            from: AccountId(79),
+        },
+        Command::Collect {
+            device: DeviceId::DEFAULT,
+            how: Collect::Retr,
+            messages: vec![(EmailNumber(2), Uid::new(2).unwrap())],
+        },
+        Command::DeviceWarned(DeviceId::DEFAULT),
+        begin(4, 3),
+        Command::FinishTransfer(1),
+        Command::ForgetTransfer(2),
+        annotate(Some(inbox), "/private/comment", None),
+        annotate(Some(inbox), "/shared/comment", Some(b"ours")),
+        grant(true, Grantee::Account(AccountId(9)), ""),
+        grant(false, Grantee::Account(AccountId(10)), "lrswi"),
+        Command::SetHold(HoldSettings {
+            collect: Collect::Dele,
+            ..retr
+        }),
+        Command::Collect {
+            device: DeviceId::DEFAULT,
+            how: Collect::Dele,
+            messages: vec![(EmailNumber(2), Uid::new(2).unwrap())],
+        },
+        Command::Sweep(SweepRules {
+            run_percent_max: 0,
+            run_rows_min: 1,
+        }),
+    ]
+}
+
+fn record_account(name: &str, commands: Vec<Command>, fold_after: usize) {
     let mut state = State::new(ACCOUNT);
     let mut now = Timestamp(1_700_000_000_000);
     let (mut log, mut sections) = (Records::new(), Records::new());
-    for (index, command) in commands().into_iter().enumerate() {
+    for (index, command) in commands.into_iter().enumerate() {
         now = now.plus_millis(if matches!(command, Command::Sweep(_)) {
             8 * DAY
         } else {
@@ -244,7 +326,7 @@ fn record_account() {
         state.apply(&decision.changes);
         state.committed(payload.len());
         log.push((0, ModSeq::ZERO, payload));
-        if index == 10 {
+        if index == fold_after {
             let fold = state.fold(FoldKind::All).unwrap();
             state.folded(&fold);
             sections = fold
@@ -254,9 +336,9 @@ fn record_account() {
                 .collect();
         }
     }
-    write("account-1.log", &log);
-    write("account-1.sections", &sections);
-    println!("account {:#034x}", state.digest().unwrap());
+    write(&format!("{name}.log"), &log);
+    write(&format!("{name}.sections"), &sections);
+    println!("{name} {:#034x}", state.digest().unwrap());
 }
 
 fn directory_commands() -> Vec<directory::Command> {
@@ -268,7 +350,7 @@ fn directory_commands() -> Vec<directory::Command> {
             "{ARGON2ID}$argon2id$x".into(),
             "{SCRAM-SHA-256}4096,a,b,c".into(),
         ],
-        settings: std::collections::BTreeMap::new(),
+        settings: BTreeMap::new(),
     };
     vec![
         Command::SetDomain {
@@ -334,15 +416,58 @@ fn directory_commands() -> Vec<directory::Command> {
     ]
 }
 
-fn record_directory() {
+/// The kinds of changes and entries that came later.
+fn more_directory_commands() -> Vec<directory::Command> {
+    use directory::{Command, DeviceUse, NewAccount};
+    let account = |name: &str, id: u128| NewAccount {
+        name: name.into(),
+        id: AccountId(id),
+        verifiers: vec!["{ARGON2ID}$argon2id$x".into()],
+        settings: BTreeMap::new(),
+    };
+    let used = |account, time, from: &str| DeviceUse {
+        account: AccountId(account),
+        device: DeviceId(1),
+        time: Timestamp(time),
+        from: from.into(),
+    };
+    let share = |with: &[Grantee]| Command::SetShares {
+        owner: AccountId(1),
+        with: with.iter().copied().collect::<BTreeSet<_>>(),
+    };
+    vec![
+        Command::AddAccounts(vec![
+            account("ann@example.org", 1),
+            account("bob@example.org", 2),
+        ]),
+        Command::FileDeviceUse(vec![used(1, 7, "192.0.2.1"), used(2, 8, "2001:db8::1")]),
+        share(&[Grantee::Anyone, Grantee::Account(AccountId(2))]),
+        // Now the account's entry has what its devices were last used for.
+        Command::Set {
+            name: "ann@example.org".into(),
+            key: "language".into(),
+            value: Some("en".into()),
+        },
+        Command::Epoch,
+        share(&[Grantee::Account(AccountId(2))]),
+        Command::FileDeviceUse(vec![used(1, 9, "192.0.2.9")]),
+        Command::Set {
+            name: "bob@example.org".into(),
+            key: "language".into(),
+            value: Some("de".into()),
+        },
+    ]
+}
+
+fn record_directory(name: &str, commands: Vec<directory::Command>, fold_after: usize) {
     let mut state = directory::State::new();
     let mut log = Records::new();
     let mut sections = Records::new();
-    for (index, command) in directory_commands().into_iter().enumerate() {
+    for (index, command) in commands.into_iter().enumerate() {
         let decision = directory::decide(&state, &command, Timestamp(1_000)).unwrap();
         log.push((0, ModSeq::ZERO, decision.changes.encode()));
         state.apply(&decision.changes);
-        if index == 5 {
+        if index == fold_after {
             let fold = state.fold();
             sections = fold
                 .sections
@@ -351,9 +476,9 @@ fn record_directory() {
                 .collect();
         }
     }
-    write("directory-1.log", &log);
-    write("directory-1.sections", &sections);
-    println!("directory {:#034x}", state.digest());
+    write(&format!("{name}.log"), &log);
+    write(&format!("{name}.sections"), &sections);
+    println!("{name} {:#034x}", state.digest());
 }
 
 fn stored<'a>(covers: ModSeq, sections: &'a Records, log: &'a Records) -> Stored<'a> {
@@ -372,34 +497,60 @@ fn stored<'a>(covers: ModSeq, sections: &'a Records, log: &'a Records) -> Stored
 #[test]
 fn an_account_of_release_0_1_is_read() {
     if recording() {
-        record_account();
+        record_account("account-1", commands(), 10);
     }
-    let (log, sections) = (read("account-1.log"), read("account-1.sections"));
+    account_is_read("account-1", ACCOUNT_DIGEST);
+}
+
+#[test]
+fn later_changes_of_an_account_are_read() {
+    if recording() {
+        record_account("account-2", more_commands(), 13);
+    }
+    account_is_read("account-2", ACCOUNT_MORE_DIGEST);
+}
+
+fn account_is_read(name: &str, digest: u128) {
+    let log = read(&format!("{name}.log"));
+    let sections = read(&format!("{name}.sections"));
     let mut state = State::new(ACCOUNT);
     for (_, _, payload) in &log {
         state.follow(payload).unwrap();
     }
-    assert_eq!(state.digest().unwrap(), ACCOUNT_DIGEST);
+    assert_eq!(state.digest().unwrap(), digest);
     let covers = sections[0].1;
     let later: Records = log
         .into_iter()
         .filter(|(_, _, payload)| account::Changes::decode(payload).unwrap().last() > Some(covers))
         .collect();
     let state = State::load(ACCOUNT, Scope::All, &stored(covers, &sections, &later)).unwrap();
-    assert_eq!(state.digest().unwrap(), ACCOUNT_DIGEST);
+    assert_eq!(state.digest().unwrap(), digest);
 }
 
 #[test]
 fn a_directory_of_release_0_1_is_read() {
     if recording() {
-        record_directory();
+        record_directory("directory-1", directory_commands(), 5);
     }
-    let (log, sections) = (read("directory-1.log"), read("directory-1.sections"));
+    directory_is_read("directory-1", DIRECTORY_DIGEST);
+}
+
+#[test]
+fn later_changes_of_a_directory_are_read() {
+    if recording() {
+        record_directory("directory-2", more_directory_commands(), 3);
+    }
+    directory_is_read("directory-2", DIRECTORY_MORE_DIGEST);
+}
+
+fn directory_is_read(name: &str, digest: u128) {
+    let log = read(&format!("{name}.log"));
+    let sections = read(&format!("{name}.sections"));
     let mut state = directory::State::new();
     for (_, _, payload) in &log {
         state.follow(payload).unwrap();
     }
-    assert_eq!(state.digest(), DIRECTORY_DIGEST);
+    assert_eq!(state.digest(), digest);
     let covers = sections[0].1;
     let later: Records = log
         .into_iter()
@@ -408,5 +559,5 @@ fn a_directory_of_release_0_1_is_read() {
         })
         .collect();
     let state = directory::State::load(&stored(covers, &sections, &later)).unwrap();
-    assert_eq!(state.digest(), DIRECTORY_DIGEST);
+    assert_eq!(state.digest(), digest);
 }
