@@ -105,6 +105,10 @@ impl HoldSettings {
         span(self) < span(old)
             || (self.collect == Collect::Retr && old.collect == Collect::Dele)
             || (self.give_way && !old.give_way)
+            // What some device has only read stays no longer than the rest.
+            || (self.collect == Collect::Dele
+                && old.collect == Collect::Retr
+                && old.read_stays_longer())
             || self.at_least_seconds < old.at_least_seconds
             || self.undo_seconds < old.undo_seconds
             || self.forget_device_seconds < old.forget_device_seconds

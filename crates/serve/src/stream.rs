@@ -95,6 +95,16 @@ impl Node {
         self.clock.now(self.env.now(), self.env.elapsed())
     }
 
+    /// The same, and the time by which the hold takes something away: see
+    /// [`Clock::believed`].
+    pub fn moment(&self) -> account::Moment {
+        let (wall, elapsed) = (self.env.now(), self.env.elapsed());
+        account::Moment {
+            now: self.clock.now(wall, elapsed),
+            believed: self.clock.believed(wall, elapsed),
+        }
+    }
+
     /// Tells everyone to end what runs and to begin nothing.
     pub fn stop(&self) {
         self.stop.send_replace(Some(Filled::Stopping));

@@ -4,6 +4,7 @@ use super::{Draft, KeywordPlaces, collected, mailbox, mailboxes, next_uids};
 use crate::changes::{Change, Placed};
 use crate::command::{MailboxRef, NewMessage, Source, WHOLE_ROWS_MAX};
 use crate::maildrop::is_unique_id;
+use crate::moment::Moment;
 use crate::outcome::{Decision, Outcome, Refusal};
 use crate::rows::{Row, RowFlags, Rows};
 use crate::state::State;
@@ -19,8 +20,9 @@ pub(super) fn append(
     create: bool,
     messages: &[NewMessage],
     source: Source,
-    now: Timestamp,
+    moment: Moment,
 ) -> Result<Decision, Refusal> {
+    let now = moment.now;
     check(messages)?;
     let mut draft = Draft::new(state);
     let mut state = Cow::Borrowed(state);
@@ -40,7 +42,7 @@ pub(super) fn append(
     };
     if !has_room(&state, wanted, source) {
         let way = match source {
-            Source::Delivery => super::sweep::give_way(&state, wanted, now)?,
+            Source::Delivery => super::sweep::give_way(&state, wanted, moment)?,
             Source::Append | Source::Import => None,
         };
         match way {

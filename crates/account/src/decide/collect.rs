@@ -8,6 +8,7 @@ use crate::command::WHOLE_ROWS_MAX;
 use crate::device::{Device, DeviceId};
 use crate::due;
 use crate::expunged::Cause;
+use crate::moment::Moment;
 use crate::outcome::{Decision, Outcome, Refusal, Rest};
 use crate::persistent::Run;
 use crate::rows::Row;
@@ -24,19 +25,15 @@ fn has(device: &Device, email: EmailNumber, how: Collect) -> bool {
     device.collected.contains(email) || (how == Collect::Retr && device.read.contains(email))
 }
 
-/// Whether a device has collected `email`, and every device that counts has.
+/// Whether a device has collected `email`, and every device that counts has. What a
+/// forgotten device has taken stays taken; what a revoked one took says nothing: it
+/// may have been a thief.
 pub(crate) fn is_collected(state: &State, email: EmailNumber) -> bool {
-    is_collected_but_for(state, email, None)
-}
-
-/// The same as if `other` counted no longer. What a forgotten device has taken
-/// stays taken; what a revoked one took says nothing: it may have been a thief.
-fn is_collected_but_for(state: &State, email: EmailNumber, other: Option<DeviceId>) -> bool {
     let how = state.hold().collect;
     let mut taken = false;
     for device in state.devices().filter(|device| device.collects()) {
         let has = has(device, email, how);
-        if !has && device.counts() && Some(device.id) != other {
+        if !has && device.counts() {
             return false;
         }
         taken |= has;
@@ -84,14 +81,44 @@ pub(super) fn stopped(
     Ok(stopped)
 }
 
-/// The rows whose clocks start when `gone` counts no longer.
-pub(super) fn rows_without(state: &State, gone: DeviceId) -> Result<Vec<Row<'_>>, Refusal> {
+/// What has left `device`'s drop, or was read where that counts, and none of the
+/// others has collected.
+pub(super) fn taken_alone(state: &State, device: &Device) -> EmailSet {
+    let mut alone = EmailSet::new();
+    if !device.collects() {
+        return alone;
+    }
+    let reads_count = state.hold().collect == Collect::Retr;
+    alone.extend(&device.collected);
+    if reads_count {
+        alone.extend(&device.read);
+    }
+    let others = state.devices().filter(|other| other.id != device.id);
+    for other in others.filter(|other| other.collects()) {
+        alone.subtract(&other.collected);
+        if reads_count {
+            alone.subtract(&other.read);
+        }
+    }
+    alone
+}
+
+/// Whether `device` is waited for by something in INBOX.
+pub(super) fn is_waited_for(state: &State, device: &Device) -> Result<bool, Refusal> {
+    let how = state.hold().collect;
+    let mut rows = state.table(MailboxId::INBOX)?.rows();
+    Ok(device.counts()
+        && rows.any(|row| state.clock(row.email).is_none() && !has(device, row.email, how)))
+}
+
+/// The rows of INBOX that are collected and whose clocks do not run yet.
+pub(super) fn rows_to_start(state: &State) -> Result<Vec<Row<'_>>, Refusal> {
     let rows = state.table(MailboxId::INBOX)?.rows();
     Ok(rows
         .filter(|row| {
             !row.flags.has(SystemFlag::Flagged)
                 && state.clock(row.email).is_none()
-                && is_collected_but_for(state, row.email, Some(gone))
+                && is_collected(state, row.email)
         })
         .collect())
 }
@@ -142,7 +169,7 @@ pub(super) fn collect(
     id: DeviceId,
     how: Collect,
     messages: &[(EmailNumber, Uid)],
-    now: Timestamp,
+    Moment { now, believed }: Moment,
 ) -> Result<Decision, Refusal> {
     let device = state.device(id).ok_or(Refusal::NoSuchDevice)?;
     if device.revoked.is_some() {
@@ -186,9 +213,11 @@ pub(super) fn collect(
             .collect()
     };
     // Under `remove` a clock that starts is over at once, but for what a device
-    // has only read, and for the day after a change of the hold.
+    // has only read, and for the day after a change of the hold. Whether that day
+    // is over is not asked of a clock that has run ahead.
     let over = due::Dues::new(&after);
-    let goes_now = |row: &Row<'_>| over.of(row.email, now).is_some_and(|due| due <= now);
+    let is_over = |due: Timestamp| due <= believed;
+    let goes_now = |row: &Row<'_>| over.of(row.email, believed).is_some_and(is_over);
     let (mut going, mut staying): (Vec<_>, Vec<_>) = reached.into_iter().partition(goes_now);
     // What one commit may not hold goes with the next; its clock runs at once, so
     // that it goes even if nobody comes to ask for that.

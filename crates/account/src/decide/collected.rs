@@ -1,16 +1,17 @@
 //! `$Collected`: the keyword that shows IMAP what all POP3 devices have collected.
 //!
-//! A mirror of the device table: it is written when a clock starts and never read
-//! back. Clients can neither set nor clear it.
+//! A mirror of the device table, for rows of INBOX: it is written when a clock starts
+//! and never read back. Clients can neither set nor clear it, nor carry it elsewhere.
 
 use super::{Draft, KeywordPlaces, mailbox};
+use crate::EmailSet;
 use crate::changes::{Change, FlagGroup};
 use crate::outcome::Refusal;
 use crate::persistent::Run;
 use crate::rows::Row;
 use crate::state::State;
 use std::collections::BTreeMap;
-use terms::{FlagSet, Keyword, MailboxId, Timestamp, Uid};
+use terms::{EmailNumber, FlagSet, Keyword, MailboxId, ModSeq, SystemFlag, Timestamp, Uid};
 
 /// The keyword that IMAP sees on a message that POP3 has collected, where the
 /// account shows it.
@@ -61,9 +62,60 @@ pub(super) fn shown(
     }))
 }
 
-/// Takes the keyword from all rows of the account that have it: the account shows
-/// it no longer.
-pub(super) fn hide(draft: &mut Draft, after: &mut State) -> Result<(), Refusal> {
+/// Files a change that starts these clocks, and then shows what they are of, where
+/// the account wants that.
+pub(super) fn push_shown(
+    draft: &mut Draft,
+    state: &State,
+    change: Change,
+    clocks: &[Run<Option<Timestamp>>],
+) -> Result<ModSeq, Refusal> {
+    if !state.hold().show_collected || clocks.iter().all(|run| run.value.is_none()) {
+        return Ok(draft.push(change));
+    }
+    let mut after = state.clone();
+    let number = draft.push_on(&mut after, change);
+    show_started(draft, &mut after, clocks)?;
+    Ok(number)
+}
+
+/// Shows what the last change has started the clocks of, where the account wants that.
+pub(super) fn show_started(
+    draft: &mut Draft,
+    after: &mut State,
+    clocks: &[Run<Option<Timestamp>>],
+) -> Result<(), Refusal> {
+    let mut started = EmailSet::new();
+    for run in clocks.iter().filter(|run| run.value.is_some()) {
+        started.insert_range(EmailNumber(run.first), EmailNumber(run.last));
+    }
+    if !after.hold().show_collected || started.is_empty() {
+        return Ok(());
+    }
+    let place = Keyword::new(COLLECTED)
+        .and_then(|word| mailbox(after, MailboxId::INBOX).ok()?.keyword_place(&word));
+    let has = |row: &Row<'_>| place.is_some_and(|place| row.keywords.contains(&place));
+    let rows = after.table(MailboxId::INBOX)?.rows();
+    let rows: Vec<Row<'_>> = rows
+        .filter(|row| started.contains(row.email) && !row.flags.has(SystemFlag::Flagged))
+        .filter(|row| !has(row))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if let Some(change) = shown(after, &rows, Vec::new())? {
+        draft.push_on(after, change);
+    }
+    Ok(())
+}
+
+/// Takes the keyword from all rows that have it, or from those of these emails: the
+/// account shows it no longer, or they are collected no longer.
+pub(super) fn hide(
+    draft: &mut Draft,
+    after: &mut State,
+    only: Option<&EmailSet>,
+) -> Result<(), Refusal> {
     let word = Keyword::new(COLLECTED);
     let mut changes = Vec::new();
     for record in after.mailboxes() {
@@ -72,6 +124,7 @@ pub(super) fn hide(draft: &mut Draft, after: &mut State) -> Result<(), Refusal> 
         let table = after.table(record.id)?;
         let rows = table
             .rows()
+            .filter(|row| only.is_none_or(|only| only.contains(row.email)))
             .filter(|row| row.keywords.binary_search(&place).is_ok());
         let rows: Vec<Row<'_>> = rows.collect();
         if rows.is_empty() {

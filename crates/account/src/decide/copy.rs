@@ -2,7 +2,7 @@
 
 use super::collect::ClockRuns;
 use super::expunge::trim_log;
-use super::{Draft, KeywordPlaces, Tally, append, collect, mailbox, next_uids, runs};
+use super::{Draft, KeywordPlaces, Tally, append, collect, collected, mailbox, next_uids, runs};
 use crate::Used;
 use crate::acl::FlagRights;
 use crate::changes::{Change, Placed, Sums, Taken};
@@ -56,7 +56,9 @@ pub(super) fn copy(
         clocks: clocks_of_arrivals(state, to, &rows, now),
     };
     let outcome = copied(target, &rows, &placed, draft.next);
-    draft.push(Change::Copied { placed, sums });
+    let clocks = sums.clocks.clone();
+    let change = Change::Copied { placed, sums };
+    collected::push_shown(&mut draft, state, change, &clocks)?;
     Ok(draft.decision(outcome))
 }
 
@@ -79,7 +81,11 @@ pub(super) fn move_rows(
         Change::Moved { placed, .. } => copied(target, &rows, placed, draft.next),
         _ => Outcome::Done,
     };
-    draft.push(change);
+    let clocks = match &change {
+        Change::Moved { sums, .. } => sums.clocks.clone(),
+        _ => ClockRuns::new(),
+    };
+    collected::push_shown(&mut draft, state, change, &clocks)?;
     trim_log(&mut draft, state.table(from)?, from);
     Ok(draft.decision(outcome))
 }
@@ -153,13 +159,17 @@ fn place(
     let mut keywords = KeywordPlaces::new(target);
     let mut copies = Rows::new();
     let bits_may = may.system_bits();
+    // What mirrors the devices says something of rows of INBOX alone.
+    let mirrored = source.id == MailboxId::INBOX && target.id == MailboxId::INBOX;
     // Most rows have the keywords of the row before.
     let mut recent: (&[u16], Vec<u16>) = (&[], Vec::new());
     for (row, uid) in rows.iter().zip(uids.iter()) {
         if recent.0 != row.keywords {
             // RFC 4314 §4: flags that somebody may not set are not copied.
             let copied = if may.others { row.keywords } else { &[] };
-            let places = keywords.places(source.keyword_names(copied))?;
+            let names = source.keyword_names(copied);
+            let names = names.filter(|word| mirrored || !collected::is_collected_keyword(word));
+            let places = keywords.places(names)?;
             recent = (row.keywords, places);
         }
         let copy = Row {

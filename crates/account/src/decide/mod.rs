@@ -24,6 +24,7 @@ use crate::acl::FlagRights;
 use crate::changes::{Change, Changes, Copies};
 use crate::command::Command;
 use crate::mailbox::Mailbox;
+use crate::moment::Moment;
 use crate::outcome::{Decision, Outcome, Refusal, Rest};
 use crate::persistent::Run;
 use crate::rows::Ascending;
@@ -33,16 +34,21 @@ use terms::{
     EmailNumber, FlagSet, Keyword, MailboxId, ModSeq, Timestamp, Uid, UidSet, UidValidity,
 };
 
-/// What `command` comes to on `state` at the moment `now`. Pure: the same
-/// arguments always give the same answer.
+/// What `command` comes to on `state` at a [`Moment`], or at a time of a clock that
+/// is believed. Pure: the same arguments always give the same answer.
 ///
 /// # Errors
 /// Says why it is not done. [`Refusal::Needed`] asks for a part of the state; any
 /// other refusal is the answer.
-pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decision, Refusal> {
+pub fn decide(
+    state: &State,
+    command: &Command,
+    moment: impl Into<Moment>,
+) -> Result<Decision, Refusal> {
+    let moment = moment.into();
     match command {
-        Command::Within { may, command } => decide_within(state, command, *may, now),
-        command => decide_within(state, command, FlagRights::ALL, now),
+        Command::Within { may, command } => decide_within(state, command, *may, moment),
+        command => decide_within(state, command, FlagRights::ALL, moment),
     }
 }
 
@@ -51,8 +57,9 @@ fn decide_within(
     state: &State,
     command: &Command,
     may: FlagRights,
-    now: Timestamp,
+    moment: Moment,
 ) -> Result<Decision, Refusal> {
+    let now = moment.now;
     if let Command::CreateAccount {
         limits,
         hold,
@@ -72,7 +79,7 @@ fn decide_within(
             create,
             messages,
             source,
-        } => append::append(state, mailbox, *create, messages, *source, now),
+        } => append::append(state, mailbox, *create, messages, *source, moment),
         Command::Store {
             mailbox,
             uids,
@@ -143,7 +150,7 @@ fn decide_within(
             device,
             how,
             messages,
-        } => collect::collect(state, *device, *how, messages, now),
+        } => collect::collect(state, *device, *how, messages, moment),
         Command::SetUniqueIdForm(form) => settings::set_unique_id_form(state, form.as_ref()),
         Command::SetLimits(limits) => settings::set_limits(state, *limits),
         Command::SetHold(hold) => settings::set_hold(state, *hold, now),
@@ -156,7 +163,7 @@ fn decide_within(
         Command::RevokeDevice(device) => settings::revoke_device(state, *device, now),
         Command::Poll(device) => collect::poll(state, *device, now),
         Command::DeviceWarned(device) => sweep::device_warned(state, *device, now),
-        Command::Sweep(rules) => sweep::sweep(state, *rules, now),
+        Command::Sweep(rules) => sweep::sweep(state, *rules, moment),
         Command::Undo {
             which,
             keep_collected,

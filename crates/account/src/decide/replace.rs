@@ -29,7 +29,7 @@ pub(super) fn replace(
         after.apply_one(*number, change);
     }
     let messages = slice::from_ref(message);
-    let added = append::append(&after, to, false, messages, Source::Append, now)?;
+    let added = append::append(&after, to, false, messages, Source::Append, now.into())?;
     changes.extend(added.changes);
     Ok(Decision {
         changes,

@@ -126,20 +126,20 @@ pub(super) fn set_hold(
         Change::HoldSet(HoldSettings { changed, ..hold }),
     );
     if hold.collect != old.collect {
-        forget_read(&mut draft, &mut after);
+        forget_read(&mut draft, &mut after)?;
     }
     if old.show_collected && !hold.show_collected {
-        collected::hide(&mut draft, &mut after)?;
+        collected::hide(&mut draft, &mut after, None)?;
     }
     Ok(draft.decision(Outcome::Done))
 }
 
 /// What was read counts from the switch to `retr` on, and as long as that is set:
 /// the clocks stop of what some device has not deleted.
-fn forget_read(draft: &mut Draft, after: &mut State) {
+fn forget_read(draft: &mut Draft, after: &mut State) -> Result<(), Refusal> {
     let read = collect::collected_by_reading(after);
     if after.devices().all(|device| device.read.is_empty()) {
-        return;
+        return Ok(());
     }
     let running = |run: &(EmailNumber, EmailNumber)| {
         let (first, last) = (run.0.0, run.1.0);
@@ -156,6 +156,7 @@ fn forget_read(draft: &mut Draft, after: &mut State) {
         draft.push_on(after, Change::ClocksSet { clocks });
     }
     draft.push_on(after, Change::ReadForgotten);
+    collected::hide(draft, after, Some(&read))
 }
 
 pub(super) fn declare_device(

@@ -100,13 +100,14 @@ pub(super) fn store(
         } else {
             Vec::new()
         };
-        let number = draft.push(Change::Stored {
+        let change = Change::Stored {
             mailbox: id,
             keywords: used_keywords(keywords, &groups),
             groups,
             counts: pass.counts,
-            clocks,
-        });
+            clocks: clocks.clone(),
+        };
+        let number = collected::push_shown(&mut draft, state, change, &clocks)?;
         draft.decision(outcome(Some(number), pass.changed.finish()))
     };
     let rest = rest.map(|from| Rest::Uids(from_on(uids, from)));

@@ -2,12 +2,13 @@
 //! devices that are silent. And what gives way to a delivery.
 
 use super::expunge::removal;
-use super::{Ascending, Draft, Tally, collect};
+use super::{Ascending, Draft, Tally, collect, collected};
 use crate::changes::{Change, Copies};
 use crate::command::{COMMIT_ROWS_MAX, SweepRules};
 use crate::device::{Device, DeviceId};
 use crate::due::Dues;
 use crate::expunged::Cause;
+use crate::moment::Moment;
 use crate::outcome::{Decision, Outcome, Refusal, Rest};
 use crate::persistent::Run;
 use crate::rows::Row;
@@ -20,12 +21,12 @@ use terms::{BlobId, EmailNumber, MailboxId, SystemFlag, Timestamp};
 /// Rows that one sweep expunges at the most.
 const HOLD_ROWS_MAX: usize = 1_000;
 
-pub(super) fn sweep(state: &State, rules: SweepRules, now: Timestamp) -> Result<Decision, Refusal> {
+pub(super) fn sweep(state: &State, rules: SweepRules, moment: Moment) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(state);
     let mut after = state.clone();
-    forget_devices(&mut draft, &mut after, now)?;
-    let mut run = expire(&mut draft, &mut after, rules, now)?;
-    run.purged = purge(&mut draft, &after, now, &mut run.more)?;
+    forget_devices(&mut draft, &mut after, moment)?;
+    let mut run = expire(&mut draft, &mut after, rules, moment)?;
+    run.purged = purge(&mut draft, &after, moment.believed, &mut run.more)?;
     let rest = (run.more && !draft.changes.is_empty()).then_some(Rest::Again);
     Ok(draft
         .decision(Outcome::Swept {
@@ -128,10 +129,14 @@ pub(super) fn device_warned(
     Ok(draft.decision(Outcome::Done))
 }
 
-fn forget_devices(draft: &mut Draft, after: &mut State, now: Timestamp) -> Result<(), Refusal> {
+fn forget_devices(
+    draft: &mut Draft,
+    after: &mut State,
+    Moment { now, believed }: Moment,
+) -> Result<(), Refusal> {
     let silent: Vec<Device> = after
         .devices()
-        .filter(|device| forget_due(after, device).is_some_and(|due| due <= now))
+        .filter(|device| forget_due(after, device).is_some_and(|due| due <= believed))
         .cloned()
         .collect();
     for device in silent {
@@ -145,7 +150,8 @@ fn forget_devices(draft: &mut Draft, after: &mut State, now: Timestamp) -> Resul
 }
 
 /// Files that a device counts no longer. What it alone had not collected starts
-/// its clock now, and as that lets mail go sooner, nothing goes for a day.
+/// its clock now, and as that lets mail go sooner, nothing goes for a day. What a
+/// revoked one alone had collected is collected no longer, and its clock stops.
 pub(super) fn device_gone(
     draft: &mut Draft,
     after: &mut State,
@@ -153,23 +159,35 @@ pub(super) fn device_gone(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let before = after.clone();
-    let rows = if before.device(device.id).is_some_and(Device::counts) {
-        collect::rows_without(&before, device.id)?
-    } else {
-        Vec::new()
-    };
-    let sooner = !rows.is_empty() || frees_what_was_read(&before, &device);
+    let (mut alone, mut sooner, mut counted) = (EmailSet::new(), false, false);
+    if let Some(known) = before.device(device.id) {
+        counted = known.counts();
+        if device.revoked.is_some() {
+            alone = collect::taken_alone(&before, known);
+            sooner = collect::is_waited_for(&before, known)? || frees_what_was_read(&before, known);
+        }
+    }
     let change = Change::DeviceSet {
         device,
         clocks: Vec::new(),
     };
     draft.push_on(after, change);
-    if sooner {
+    let gone = after.clone();
+    let rows = if counted {
+        collect::rows_to_start(&gone)?
+    } else {
+        Vec::new()
+    };
+    if sooner || !rows.is_empty() {
         let hold = HoldSettings {
             changed: now,
             ..after.hold()
         };
         draft.push_on(after, Change::HoldSet(hold));
+    }
+    if !alone.is_empty() {
+        stop_clocks(draft, after, &alone);
+        collected::hide(draft, after, Some(&alone))?;
     }
     collect::start_clocks(draft, after, &rows, now)
 }
@@ -179,10 +197,8 @@ fn frees_what_was_read(state: &State, device: &Device) -> bool {
     let hold = state.hold();
     hold.collect == Collect::Retr
         && hold.read_stays_longer()
-        && device.revoked.is_some()
-        && state
-            .device(device.id)
-            .is_some_and(|known| known.collects() && !known.only_read().is_empty())
+        && device.collects()
+        && !device.only_read().is_empty()
 }
 
 /// Expunges what the hold has held for long enough.
@@ -190,17 +206,17 @@ fn expire(
     draft: &mut Draft,
     after: &mut State,
     rules: SweepRules,
-    now: Timestamp,
+    moment: Moment,
 ) -> Result<Swept, Refusal> {
     let mut run = Swept::default();
-    let over = Dues::new(after).over(after, now);
+    let over = Dues::new(after).over(after, moment.believed);
     if over.is_empty() {
         end_waiting(draft, after);
         return Ok(run);
     }
     let state = after.clone();
     let rows = inbox_rows(&state, &over)?;
-    if waits(draft, after, rules, rows.len() as u64, now) {
+    if waits(draft, after, rules, rows.len() as u64, moment) {
         run.waiting = rows.len() as u64;
         return Ok(run);
     }
@@ -208,7 +224,7 @@ fn expire(
         .split_at_checked(HOLD_ROWS_MAX)
         .unwrap_or((rows.as_slice(), &[]));
     let before = after.used().octets;
-    if let Some(change) = removal(&state, MailboxId::INBOX, going, Cause::Hold, now)? {
+    if let Some(change) = removal(&state, MailboxId::INBOX, going, Cause::Hold, moment.now)? {
         draft.push_on(after, change);
     }
     run.expunged = going.len() as u64;
@@ -229,14 +245,14 @@ fn waits(
     after: &mut State,
     rules: SweepRules,
     rows: u64,
-    now: Timestamp,
+    Moment { now, believed }: Moment,
 ) -> bool {
     let all = after.used().messages;
     let share = u64::from(rules.run_percent_max).saturating_mul(all);
     let large = rows >= rules.run_rows_min && rows.saturating_mul(100) > share;
     match after.root.run_waits {
         // Its later parts are as good as its first.
-        Some(since) if since.plus_millis(DAY) <= now => false,
+        Some(since) if since.plus_millis(DAY) <= believed => false,
         Some(_) => large,
         None => {
             if large {
@@ -377,7 +393,7 @@ impl<'a> Purge<'a> {
 pub(super) fn give_way(
     state: &State,
     wanted: Used,
-    now: Timestamp,
+    Moment { now, believed }: Moment,
 ) -> Result<Option<Change>, Refusal> {
     let hold = state.hold();
     if !hold.give_way || state.root.clocks.is_empty() {
@@ -395,7 +411,7 @@ pub(super) fn give_way(
         let Some(start) = clock.filter(|_| !row.flags.has(SystemFlag::Flagged)) else {
             continue;
         };
-        if hold.may_give_way(start) <= now {
+        if hold.may_give_way(start) <= believed {
             candidates.push((start, row));
         }
     }

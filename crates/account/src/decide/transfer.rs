@@ -52,7 +52,14 @@ pub(super) fn receive(
     if state.transfer(operation).is_some() {
         return Err(Refusal::Invalid("the move was withdrawn"));
     }
-    let mut decision = append::append(state, &to.into(), false, messages, Source::Append, now)?;
+    let mut decision = append::append(
+        state,
+        &to.into(),
+        false,
+        messages,
+        Source::Append,
+        now.into(),
+    )?;
     if let Some(last) = decision.changes.last() {
         let transfer = Transfer {
             time: now,

@@ -42,7 +42,12 @@ pub(super) fn undo(
         }
         count += rows.len();
         let change = restoration(&after, batch, &rows, keep_collected, draft.next, now)?;
+        let clocks = match &change {
+            Change::Restored { sums, .. } => sums.clocks.clone(),
+            _ => Vec::new(),
+        };
         draft.push_on(&mut after, change);
+        collected::show_started(&mut draft, &mut after, &clocks)?;
     }
     if count == 0 {
         return Err(Refusal::NothingToRestore);
@@ -97,10 +102,11 @@ fn restoration(
     let mut restored = Rows::new();
     let mut taken = Ascending::default();
     let mut clocks = BTreeMap::new();
+    let keeps_mirror = keep_collected && target.id == MailboxId::INBOX;
     for (row, uid) in rows.iter().zip(uids.iter()) {
         let names = row.keywords.iter();
         let names = names.filter_map(|&place| batch.keywords.get(usize::from(place)));
-        let names = names.filter(|word| keep_collected || !collected::is_collected_keyword(word));
+        let names = names.filter(|word| keeps_mirror || !collected::is_collected_keyword(word));
         let places = keywords.places(names)?;
         let deleted = 1 << (SystemFlag::Deleted as u8);
         let row_back = Row {

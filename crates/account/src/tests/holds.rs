@@ -854,6 +854,179 @@ fn what_a_revoked_device_alone_took_stays() {
     assert!(!house.state.device(DeviceId::DEFAULT).unwrap().counts());
 }
 
+/// Also where its clock ran already; one that a later device did not stop runs on.
+#[test]
+fn a_revoked_device_stops_the_clocks_that_it_alone_has_started() {
+    for counting in [hold(Hold::Span(86_400)), retr(Hold::Span(86_400))] {
+        let mut house = House::with_hold(counting);
+        let stolen = house.device("stolen");
+        // Two had it; the one that is revoked last had it alone.
+        house.deliver(100).unwrap();
+        house.collect(DeviceId::DEFAULT, counting.collect);
+        house.collect(stolen, counting.collect);
+        house.device("later");
+        house
+            .run(&Command::RevokeDevice(DeviceId::DEFAULT))
+            .unwrap();
+        assert_eq!(house.state.root.clocks.run_count(), 1);
+        house.run(&Command::RevokeDevice(stolen)).unwrap();
+        assert!(house.state.root.clocks.is_empty(), "{counting:?}");
+        house.later(100 * DAY);
+        assert_eq!(house.sweep(), 1);
+    }
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    let stolen = house.device("stolen");
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.collect(stolen, Collect::Dele);
+    house.device("later");
+    house.run(&Command::RevokeDevice(stolen)).unwrap();
+    house.later(DAY);
+    assert_eq!(house.sweep(), 0);
+}
+
+/// What waited for a revoked device, and goes with another's QUIT then, stays for a
+/// day too: it may have been the wrong one that was revoked.
+#[test]
+fn what_waited_for_a_revoked_device_stays_for_a_day() {
+    let mut house = House::with_hold(hold(Hold::Remove));
+    let phone = house.device("phone");
+    house.deliver(100).unwrap();
+    house.run(&Command::RevokeDevice(phone)).unwrap();
+    assert!(house.collect(DeviceId::DEFAULT, Collect::Dele).is_empty());
+    house.later(DAY - 1);
+    assert_eq!(house.sweep(), 1);
+    house.later(1);
+    assert_eq!(house.sweep(), 0);
+}
+
+/// What one device has only read stays for `at-least`; where only DELE counts it
+/// would not: that lets it go sooner.
+#[test]
+fn switching_to_dele_waits_a_day() {
+    let mut house = House::with_hold(retr(Hold::Span(3_600)));
+    let phone = house.device("phone");
+    house.deliver(100).unwrap();
+    house.collect(phone, Collect::Retr);
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    house.later(DAY / 2);
+    let dele = hold(Hold::Span(3_600));
+    house.run(&Command::SetHold(dele)).unwrap();
+    assert_eq!(house.state.hold().changed, house.now);
+    // Nothing went sooner under a span that is no shorter.
+    let mut house = House::with_hold(retr(Hold::Span(86_400)));
+    house.later(DAY);
+    house
+        .run(&Command::SetHold(hold(Hold::Span(86_400))))
+        .unwrap();
+    assert_eq!(house.state.hold().changed, Timestamp::EPOCH);
+}
+
+/// A wall clock that has run away dates what happens and takes nothing away.
+#[test]
+fn a_clock_that_has_run_away_takes_nothing() {
+    let jumped = |house: &House| crate::Moment {
+        now: house.now.plus_millis(365 * DAY),
+        believed: house.now,
+    };
+    let mut house = limited(1_050);
+    for _ in 0..6 {
+        house.deliver(200).unwrap();
+        house.collect(DeviceId::DEFAULT, Collect::Dele);
+    }
+    let delivery = Command::Append {
+        mailbox: MailboxId::INBOX.into(),
+        create: false,
+        messages: vec![NewMessage::new(house.blob(), 300)],
+        source: Source::Delivery,
+    };
+    let refused = crate::decide(&house.state, &delivery, jumped(&house));
+    assert_eq!(
+        refused.map(|decision| decision.outcome),
+        Err(Refusal::OverQuota)
+    );
+    house.later(2 * DAY);
+    assert!(crate::decide(&house.state, &delivery, jumped(&house)).is_ok());
+    // The day after a change is not over for `remove`.
+    let mut house = House::with_hold(hold(Hold::Forever));
+    house.run(&Command::SetHold(hold(Hold::Remove))).unwrap();
+    house.deliver(100).unwrap();
+    let quit = Command::Collect {
+        device: DeviceId::DEFAULT,
+        how: Collect::Dele,
+        messages: vec![(terms::EmailNumber(1), terms::Uid::MIN)],
+    };
+    let expunged = |house: &House, moment: crate::Moment| {
+        let decision = crate::decide(&house.state, &quit, moment).unwrap();
+        match decision.outcome {
+            Outcome::Collected { expunged, .. } => expunged.count(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(expunged(&house, jumped(&house)), 0);
+    // `remove` itself asks no clock.
+    house.later(DAY);
+    assert_eq!(expunged(&house, jumped(&house)), 1);
+    // Nor does a sweep go by it.
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    let swept = crate::decide(&house.state, &SWEEP, jumped(&house)).unwrap();
+    assert!(swept.changes.is_empty());
+}
+
+/// `$Collected` shows where a clock starts, whatever starts it, and stays in INBOX.
+#[test]
+fn what_is_shown_as_collected_is_what_stands_in_inbox() {
+    let shown = |collect| HoldSettings {
+        show_collected: true,
+        collect,
+        ..hold(Hold::Span(86_400))
+    };
+    let mut house = House::with_hold(shown(Collect::Dele));
+    house.deliver(100).unwrap();
+    house.store(1, StoreMode::Add, "\\Flagged");
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    assert_eq!(house.flags_of(1), ["\\Flagged"]);
+    // Unflagged: the client's change is one number, what follows from it the next.
+    let before = house.state.head();
+    house.store(1, StoreMode::Remove, "\\Flagged");
+    assert_eq!(house.flags_of(1), ["$Collected"]);
+    assert_eq!(house.state.head().0, before.0 + 2);
+    // Elsewhere nobody could clear it.
+    let archive = house.state.mailbox_for(terms::SpecialUse::Archive).unwrap();
+    let archive = archive.id;
+    house.copy(archive);
+    house.copy(MailboxId::INBOX);
+    assert_eq!(house.flags_of(2), ["$Collected"]);
+    let moved = |from: MailboxId, to: MailboxId| Command::Move {
+        from,
+        uids: UidSet::range(terms::Uid::MIN, terms::Uid::MAX),
+        to: to.into(),
+        all: false,
+    };
+    house.run(&moved(MailboxId::INBOX, archive)).unwrap();
+    let record = house.state.mailbox(archive).unwrap();
+    assert_eq!(record.counts.messages, 3);
+    assert!(record.keywords.is_empty());
+    // Moved back, their clock starts anew.
+    house.run(&moved(archive, MailboxId::INBOX)).unwrap();
+    for uid in 3..=5 {
+        assert_eq!(house.flags_of(uid), ["$Collected"], "{uid}");
+    }
+    // Where a clock stops since nobody has collected it any more, it is cleared.
+    house.device("later");
+    let revoke = Command::RevokeDevice(DeviceId::DEFAULT);
+    house.run(&revoke).unwrap();
+    assert_eq!(house.flags_of(3), [""; 0]);
+    let mut house = House::with_hold(shown(Collect::Retr));
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Retr);
+    assert_eq!(house.flags_of(1), ["$Collected"]);
+    house.run(&Command::SetHold(shown(Collect::Dele))).unwrap();
+    assert_eq!(house.flags_of(1), [""; 0]);
+}
+
 /// A device declared later sees all of INBOX and stops no clock.
 #[test]
 fn a_later_device_stops_no_running_clock() {

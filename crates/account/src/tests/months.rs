@@ -585,6 +585,13 @@ impl Months {
         let sooner = span(&new) < span(&old)
             || (new.collect == Collect::Retr && old.collect == Collect::Dele)
             || (new.give_way && !old.give_way)
+            || (new.collect == Collect::Dele
+                && old.collect == Collect::Retr
+                && match old.hold {
+                    Hold::Remove => true,
+                    Hold::Span(seconds) => seconds < old.at_least_seconds,
+                    Hold::Forever => false,
+                })
             || new.at_least_seconds < old.at_least_seconds
             || new.undo_seconds < old.undo_seconds
             || new.forget_device_seconds < old.forget_device_seconds;
@@ -619,7 +626,13 @@ impl Months {
             let model = &mut self.model;
             let program = model.programs.get_mut(&id).unwrap();
             let counted = program.takes();
+            let waited = counted && !program.forgotten;
             program.revoked = true;
+            // What waited for it goes with the QUIT of the others from now on.
+            let waited = waited
+                && before.mails.values().any(|mail| {
+                    mail.place == Place::Inbox && mail.clock.is_none() && !before.has(mail, id)
+                });
             // What it had only read may go sooner, and what waited for it.
             let freed = counted
                 && model.hold.collect == Collect::Retr
@@ -628,7 +641,19 @@ impl Months {
                     .mails
                     .values()
                     .any(|mail| mail.read_by.contains(&id) && !mail.deleted_by.contains(&id));
-            if model.settle() || freed {
+            // What it alone has taken is collected by nobody.
+            let others: Vec<u32> = before
+                .programs
+                .iter()
+                .filter(|(other, p)| **other != id && p.takes())
+                .map(|(other, _)| *other)
+                .collect();
+            for mail in model.mails.values_mut() {
+                if counted && before.has(mail, id) && !others.iter().any(|p| before.has(mail, *p)) {
+                    mail.clock = None;
+                }
+            }
+            if model.settle() || freed || waited {
                 model.changed = Some(model.now);
             }
             return self.compare(|_, _| false);

@@ -12,7 +12,7 @@ use account::{
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use store::{Checkpoint, Commit, CommitError, Loaded, Section, SectionKey, Sections, Store};
-use terms::{AccountId, MailboxId, ModSeq, Timestamp, UidSet, UidValidity};
+use terms::{AccountId, MailboxId, ModSeq, UidSet, UidValidity};
 
 /// The accounts of a store, live in this process as they are needed. Cheap to
 /// clone.
@@ -450,8 +450,8 @@ impl Machine for State {
         }
     }
 
-    fn decide(&self, command: &Command, now: Timestamp) -> Decision<Self> {
-        match account::decide(self, command, now) {
+    fn decide(&self, command: &Command, moment: account::Moment) -> Decision<Self> {
+        match account::decide(self, command, moment) {
             Ok(decision) => Decision::Done {
                 changes: (!decision.changes.is_empty()).then_some(decision.changes),
                 outcome: (decision.outcome, decision.rest),

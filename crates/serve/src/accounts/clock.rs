@@ -171,6 +171,20 @@ impl Clock {
             wall
         }
     }
+
+    /// The time by which something may be taken away: the wall clock's, or where
+    /// that has run ahead the time that has passed since it was right.
+    ///
+    /// Asked anew for each decision: a clock may have jumped since it was looked at.
+    pub fn believed(&self, wall: Timestamp, elapsed: Duration) -> Timestamp {
+        let now = Both { wall, elapsed };
+        let right = self.state().right;
+        if right.ahead(now) > OFF_MAX {
+            right.wall.plus_millis(right.passed(now))
+        } else {
+            wall
+        }
+    }
 }
 
 #[cfg(test)]
@@ -243,9 +257,14 @@ mod tests {
         clock.resume(wall, elapsed);
         assert_eq!(clock.now(wall, elapsed), wall);
         assert_eq!(look(&clock, 6, -1_000), "right");
-        // Ahead, dates are the wall clock's; only nothing is swept.
+        assert_eq!(clock.believed(wall, elapsed), wall);
+        // Ahead, dates are the wall clock's; only nothing goes by them.
         let (wall, elapsed) = at(7, 0);
         assert_eq!(clock.now(wall, elapsed), wall);
+        assert_eq!(clock.believed(wall, elapsed), at(7, -1_000).0);
+        // An hour is no matter.
+        let (near, _) = at(7, -999);
+        assert_eq!(clock.believed(near, elapsed), near);
         assert_eq!(look(&clock, 7, 0), "doubted");
     }
 

@@ -4,7 +4,7 @@ use super::account::{checkpoint, stored};
 use super::machine::{Decision, Machine, OpenFault, Sealed};
 use account::directory::{self, Changes, Command, Fold, Refusal, State};
 use store::{Checkpoint, Commit, Loaded, SectionKey, Sections};
-use terms::{AccountId, ModSeq, Timestamp};
+use terms::{AccountId, ModSeq};
 
 impl Machine for State {
     type Command = Command;
@@ -29,8 +29,8 @@ impl Machine for State {
         }
     }
 
-    fn decide(&self, command: &Command, now: Timestamp) -> Decision<Self> {
-        match directory::decide(self, command, now) {
+    fn decide(&self, command: &Command, moment: account::Moment) -> Decision<Self> {
+        match directory::decide(self, command, moment.now) {
             Ok(decision) => Decision::Done {
                 changes: (!decision.changes.is_empty()).then_some(decision.changes),
                 outcome: (),

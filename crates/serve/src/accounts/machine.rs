@@ -1,5 +1,6 @@
 //! What the writer has to know of a state: an account's, or the directory's.
 
+use account::Moment;
 use bytes::Bytes;
 use store::{Checkpoint, Commit, Loaded, SectionKey, Sections};
 use terms::{AccountId, BlobId, ModSeq, Timestamp};
@@ -31,7 +32,7 @@ pub trait Machine: Clone + Send + Sync + 'static {
     fn weight(command: &Self::Command) -> usize;
 
     /// What `command` would change. Its results stand in the changes.
-    fn decide(&self, command: &Self::Command, now: Timestamp) -> Decision<Self>;
+    fn decide(&self, command: &Self::Command, moment: Moment) -> Decision<Self>;
 
     /// Files what was decided on this very state.
     fn apply(&mut self, changes: &Self::Changes);

@@ -76,7 +76,7 @@ impl Machine for Words {
         1
     }
 
-    fn decide(&self, ask: &Ask, _: Timestamp) -> Decision<Self> {
+    fn decide(&self, ask: &Ask, _: account::Moment) -> Decision<Self> {
         let (word, blob) = match ask {
             Ask::Add(word) => ((*word).to_owned(), None),
             Ask::AddAt(count, word) if *count == self.count => ((*word).to_owned(), None),

@@ -453,7 +453,7 @@ impl<M: Machine> Writer<'_, M> {
         waiting: &VecDeque<Pending<M>>,
         most: usize,
     ) -> Result<Decided<M>, Vec<M::Part>> {
-        let now = self.live.shared.node.now();
+        let moment = self.live.shared.node.moment();
         let mut decided = Decided {
             state: (**base).clone(),
             changes: Vec::new(),
@@ -466,7 +466,7 @@ impl<M: Machine> Writer<'_, M> {
                 .front()
                 .is_some_and(|it| M::is_epoch(&it.command.command))
         {
-            match decided.state.decide(&M::epoch(), now) {
+            match decided.state.decide(&M::epoch(), moment) {
                 Decision::Done { changes, .. } => {
                     if let Some(changes) = changes {
                         decided.state.apply(&changes);
@@ -480,7 +480,7 @@ impl<M: Machine> Writer<'_, M> {
         }
         for pending in waiting.iter().take(most) {
             let mut binding = false;
-            let answer = match decided.state.decide(&pending.command.command, now) {
+            let answer = match decided.state.decide(&pending.command.command, moment) {
                 Decision::Done { changes, outcome } => {
                     if let Some(changes) = changes {
                         binding = M::binds(&changes);
