@@ -161,6 +161,13 @@ impl Clock {
         self.state().doubt.map(|(doubt, _)| doubt)
     }
 
+    /// What the wall clock would say if it had been right all the time.
+    pub fn counted(&self, elapsed: Duration) -> Timestamp {
+        let right = self.state().right;
+        let wall = right.wall;
+        wall.plus_millis(right.passed(Both { wall, elapsed }))
+    }
+
     /// The time that decisions go by: see [`crate::Node::now`].
     pub fn now(&self, wall: Timestamp, elapsed: Duration) -> Timestamp {
         let now = Both { wall, elapsed };

@@ -36,8 +36,8 @@ const STUCK_WAIT: Duration = Duration::from_secs(300);
 /// Between two times that the wall clock is recorded, for the next start.
 const RECORD_WAIT: Duration = Duration::from_secs(3_600);
 
-/// What the node's settings have at these keys: what the wall clock said when it
-/// was last right, and since when it is not believed.
+/// What the node's settings have at these keys: what was last known to be the right
+/// time, and since when the wall clock is not believed.
 const CLOCK: &str = "clock";
 const CLOCK_DOUBTED: &str = "clock-doubted";
 
@@ -279,7 +279,8 @@ impl Sweeper {
                     "the wall clock has run away from the time that has passed: nothing is \
                      swept until `restante hold resume` or a day of agreement"
                 );
-                self.directory.record_clock(wall, Some(doubt.since)).await;
+                let right = node.clock.counted(elapsed);
+                self.directory.record_clock(right, Some(doubt.since)).await;
             }
             Verdict::StillDoubted(_) => {}
         }
@@ -310,19 +311,27 @@ impl Directory {
         }
     }
 
-    /// Records what the wall clock says, as far as it is right.
-    async fn record_clock(&self, wall: Timestamp, doubted: Option<Timestamp>) {
-        let text = |time: Timestamp| Some(time.0.to_string());
-        let settings = match doubted {
-            Some(since) => vec![(CLOCK_DOUBTED.to_owned(), text(since))],
-            None => vec![
-                (CLOCK.to_owned(), text(wall)),
-                (CLOCK_DOUBTED.to_owned(), None),
-            ],
-        };
+    /// Records the time where none ever was: the next process must know what to hold
+    /// its clock against, however soon this one ends.
+    pub(crate) async fn begin_clock(&self) {
+        let state = self.snapshot();
+        if (state.node()).is_some_and(|node| node.settings.contains_key(CLOCK)) {
+            return;
+        }
+        let node = self.accounts().node();
+        let right = node.clock.counted(node.env.elapsed());
+        self.record_clock(right, None).await;
+    }
+
+    /// Records what is the right time, and since when the wall clock says another.
+    async fn record_clock(&self, right: Timestamp, doubted: Option<Timestamp>) {
+        let text = |time: Timestamp| time.0.to_string();
         let command = directory::Command::SetNode {
             hold: None,
-            settings,
+            settings: vec![
+                (CLOCK.to_owned(), Some(text(right))),
+                (CLOCK_DOUBTED.to_owned(), doubted.map(text)),
+            ],
         };
         if let Err(error) = self.execute(command).await {
             warn!(%error, "what the wall clock says was not recorded");

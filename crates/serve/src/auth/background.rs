@@ -5,6 +5,7 @@ use super::directory::Directory;
 use crate::accounts::sweep;
 use account::directory::Command;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 /// Between two times that last use is filed.
@@ -12,17 +13,19 @@ const FILE_USES: Duration = Duration::from_secs(3_600);
 /// Uses filed in one command.
 const USES_MAX: usize = 10_000;
 
-/// Starts it; it ends when the node stops.
-pub(super) fn start(directory: &Directory) {
-    let directory = directory.clone();
-    let env = directory.accounts().node().env.clone();
-    env.spawn(crate::notice::watch_quota(directory.clone()));
-    env.spawn(async move { run(directory).await });
+/// Starts it; it ends when the node stops, and the store must not be closed sooner.
+pub(super) fn start(directory: &Directory) -> Vec<JoinHandle<()>> {
+    let env = &directory.accounts().node().env;
+    vec![
+        env.spawn(crate::notice::watch_quota(directory.clone())),
+        env.spawn(run(directory.clone())),
+    ]
 }
 
 async fn run(directory: Directory) {
     let node = std::sync::Arc::clone(directory.accounts().node());
     let env = &node.env;
+    directory.begin_clock().await;
     for id in directory.snapshot().removals().collect::<Vec<_>>() {
         match directory.finish_removal(id).await {
             Ok(()) => info!(account = %id, "an interrupted removal is finished"),

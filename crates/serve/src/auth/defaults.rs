@@ -16,6 +16,8 @@ use tracing::{info, warn};
 /// follow, and those that are being worked through with the last name that does.
 const DONE: &str = "holds-done";
 const AT: &str = "holds-at";
+/// The mark of what is built in, once accounts have followed something else.
+const BUILT_IN: &str = "built-in";
 
 /// What is configured for the hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,20 +78,28 @@ impl Directory {
         let kept = |key: &str| settings.and_then(|settings| settings.get(key));
         let mark = self.defaults_mark(&state);
         // All accounts were made with what is built in.
-        if kept(DONE) == mark.as_ref() && kept(AT).is_none() {
+        let done = match (kept(DONE), &mark) {
+            (None, mark) => mark.is_none(),
+            (Some(done), mark) => done == mark.as_deref().unwrap_or(BUILT_IN),
+        };
+        // Half of them may follow another default that was withdrawn.
+        if done && kept(AT).is_none() {
             return true;
         }
-        let mark = mark.unwrap_or_else(|| "built-in".to_owned());
-        if kept(DONE) == Some(&mark) {
-            return true;
-        }
+        let mark = mark.unwrap_or_else(|| BUILT_IN.to_owned());
         let after = kept(AT)
             .and_then(|text| text.split_once(' '))
             .filter(|(of, _)| *of == mark)
             .map(|(_, name)| name.to_owned());
         let (mut last, mut looked_at) = (None, 0);
         let mut followed = 0u64;
+        let node = self.accounts().node();
+        let mut stopped = false;
         for (name, record) in state.accounts(after.as_deref()).take(most) {
+            if node.is_stopping() {
+                stopped = true;
+                break;
+            }
             last = Some(name.to_owned());
             looked_at += 1;
             if !record.has_own_hold() && self.follow(&state, name, record).await {
@@ -102,7 +112,10 @@ impl Directory {
                 "accounts follow a default that has changed"
             );
         }
-        let done = looked_at < most;
+        if stopped && last.is_none() {
+            return false;
+        }
+        let done = !stopped && looked_at < most;
         let settings = match last.filter(|_| !done) {
             Some(name) => vec![(AT.to_owned(), Some(format!("{mark} {name}")))],
             None => vec![(AT.to_owned(), None), (DONE.to_owned(), Some(mark))],

@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::Store;
 use terms::AccountId;
+use tokio::task::JoinHandle;
 use tracing::warn;
 
 /// The account's setting that says in which language it is written to: `de`, as
@@ -61,6 +62,8 @@ pub(super) struct Inner {
     /// What was used, to be filed now and then.
     pub(super) used: Mutex<HashMap<(AccountId, DeviceId), Used>>,
     hold: Mutex<HoldDefaults>,
+    /// What happens by itself.
+    background: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Directory {
@@ -91,9 +94,10 @@ impl Directory {
             standings: Default::default(),
             used: Mutex::default(),
             hold: Mutex::default(),
+            background: Mutex::default(),
         }));
         directory.restore_clock();
-        super::background::start(&directory);
+        *directory.background() = super::background::start(&directory);
         directory.start_standings();
         Ok(directory)
     }
@@ -103,7 +107,14 @@ impl Directory {
     pub async fn close(&self) {
         let node = self.0.accounts.node();
         node.stop();
+        let background = std::mem::take(&mut *self.background());
         let settled = async {
+            // It files what is left before it ends.
+            for task in background {
+                if let Err(error) = task.await {
+                    warn!(%error, "what happens by itself has ended early");
+                }
+            }
             self.0.accounts.settled().await;
             self.0.registry.settled().await;
         };
@@ -116,6 +127,11 @@ impl Directory {
             warn!("the store is closed while commands are on their way");
         }
         self.store().close().await;
+    }
+
+    fn background(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        let tasks = &self.0.background;
+        tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is configured for the hold, to be read or set.

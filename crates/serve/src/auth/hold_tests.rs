@@ -1,13 +1,13 @@
 //! The hold over a whole directory: defaults that accounts follow, owners that are
 //! told, the wall clock over restarts.
 
-use super::tests::{add, opened};
+use super::tests::{add, opened, opened_at};
 use super::*;
 use account::directory::{Command, Domain};
 use account::{Collect, DeviceId, DeviceProtocols, Hold, HoldSettings, NewMessage, Source};
 use std::time::Duration;
 use store::MemoryStore;
-use terms::{BlobId, EmailNumber, MailboxId, Uid};
+use terms::{BlobId, EmailNumber, MailboxId, Timestamp, Uid};
 
 const DAY: u64 = 86_400;
 
@@ -121,29 +121,78 @@ async fn defaults_are_followed_step_by_step() {
     directory.execute(node).await.unwrap();
     assert!(!directory.follow_defaults(2).await);
     let second = opened(&store, 2).await;
-    let following = |directory: &Directory| {
-        let state = directory.snapshot();
-        let names: Vec<(String, terms::AccountId)> = state
-            .accounts(None)
-            .map(|(name, record)| (name.to_owned(), record.id))
-            .collect();
-        let accounts = directory.accounts().clone();
-        async move {
-            let mut following = Vec::new();
-            for (name, id) in names {
-                if hold_of(&accounts.open(id).await.unwrap()) == Hold::Span(40 * 86_400) {
-                    following.push(name);
-                }
-            }
-            following.len()
-        }
-    };
-    assert_eq!(following(&second).await, 2);
+    assert_eq!(following(&second, 40).await, 2);
     assert!(!second.follow_defaults(2).await);
-    assert_eq!(following(&second).await, 4);
+    assert_eq!(following(&second, 40).await, 4);
     assert!(second.follow_defaults(2).await);
-    assert_eq!(following(&second).await, 5);
+    assert_eq!(following(&second, 40).await, 5);
     assert!(second.follow_defaults(2).await);
+}
+
+/// How many accounts have a hold of so many days.
+async fn following(directory: &Directory, days: u32) -> usize {
+    let mut following = 0;
+    let state = directory.snapshot();
+    for (_, record) in state.accounts(None) {
+        let account = directory.accounts().open(record.id).await.unwrap();
+        following += usize::from(hold_of(&account) == Hold::Span(days * 86_400));
+    }
+    following
+}
+
+/// The node's hold, in days; `None`: what is built in.
+async fn set_default(directory: &Directory, hold: Option<u32>) {
+    let node = Command::SetNode {
+        hold: Some(hold.map(days)),
+        settings: Vec::new(),
+    };
+    directory.execute(node).await.unwrap();
+}
+
+/// A default that is withdrawn while accounts begin to follow it leaves nobody on it,
+/// wherever the walk was and whoever goes on with it.
+#[tokio::test(start_paused = true)]
+async fn nobody_stays_on_a_default_that_was_withdrawn() {
+    for (kept, tried) in [
+        (Some(40), Some(10)),
+        (Some(10), Some(40)),
+        (None, Some(10)),
+        (Some(10), None),
+    ] {
+        for restart in [false, true] {
+            let store = MemoryStore::new();
+            let mut directory = opened(&store, 1).await;
+            for name in ["a", "b", "c", "d", "e"] {
+                add(&directory, name, "x").await;
+            }
+            // What is built in is a default that was worked through, too.
+            for hold in [Some(20), kept] {
+                set_default(&directory, hold).await;
+                assert!(directory.follow_defaults(9).await);
+            }
+            let (kept_days, tried_days) = (kept.unwrap_or(30), tried.unwrap_or(30));
+            assert_eq!(following(&directory, kept_days).await, 5);
+            set_default(&directory, tried).await;
+            assert!(!directory.follow_defaults(3).await);
+            assert_eq!(following(&directory, tried_days).await, 3);
+            if restart {
+                directory = opened(&store, 2).await;
+            }
+            set_default(&directory, kept).await;
+            assert!(!directory.follow_defaults(2).await);
+            assert_eq!(following(&directory, tried_days).await, 1);
+            if restart {
+                directory = opened(&store, 3).await;
+            }
+            assert!(!directory.follow_defaults(2).await);
+            assert!(directory.follow_defaults(2).await);
+            let left = following(&directory, kept_days).await;
+            assert_eq!(left, 5, "{kept:?} {tried:?} {restart}");
+            let head = directory.snapshot().head();
+            assert!(directory.follow_defaults(2).await);
+            assert_eq!(directory.snapshot().head(), head);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,4 +277,33 @@ async fn a_jump_over_a_restart_stops_the_hold() {
     pass(120).await;
     assert_eq!(messages(&alice), 0);
     assert_eq!(node.clock.doubt(), None);
+}
+
+/// The same where the first process has ended before it ever found its clock right:
+/// sooner than it looked at it, or after the clock had run away at once.
+#[tokio::test(start_paused = true)]
+async fn a_jump_in_the_first_minute_is_not_forgotten() {
+    let ahead = Timestamp::from_seconds(1_700_000_000).plus_millis(40 * 86_400_000);
+    for looked in [false, true] {
+        let store = MemoryStore::new();
+        let first = opened(&store, 1).await;
+        let alice = add(&first, "alice", "x").await;
+        mail(&first, &alice, 77).await;
+        collect(&alice, DeviceId::DEFAULT).await;
+        let node = first.accounts().node();
+        if looked {
+            node.env.shift_wall(40 * 86_400_000);
+        }
+        pass(if looked { 70 } else { 10 }).await;
+        assert_eq!(node.clock.doubt().is_some(), looked);
+        node.stop();
+        pass(60).await;
+
+        let second = opened_at(&store, 2, ahead).await;
+        let doubt = second.accounts().node().clock.doubt().unwrap();
+        assert!(doubt.ahead_millis > 39 * 86_400_000, "{doubt:?}");
+        let alice = second.accounts().open(alice.id()).await.unwrap();
+        pass(3_600).await;
+        assert_eq!(messages(&alice), 1);
+    }
 }

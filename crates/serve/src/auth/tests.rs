@@ -17,7 +17,12 @@ const CHEAP: Cost = Cost {
 };
 
 pub(crate) async fn opened(store: &MemoryStore, seed: u64) -> Directory {
-    let env = Env::simulated(seed, Timestamp::from_seconds(1_700_000_000));
+    opened_at(store, seed, Timestamp::from_seconds(1_700_000_000)).await
+}
+
+/// Opened by a process whose wall clock says `wall`.
+pub(crate) async fn opened_at(store: &MemoryStore, seed: u64, wall: Timestamp) -> Directory {
+    let env = Env::simulated(seed, wall);
     let node = Node::new(env, Limits::default());
     let accounts = Accounts::new(Arc::clone(&node), Arc::new(store.clone()));
     let rules = NameRules {
@@ -99,6 +104,22 @@ async fn who_logs_in_is_known_by_name_and_password() {
         login(&directory, "ann", "right").await,
         Err(LoginError::Wrong)
     );
+}
+
+/// What is filed now and then is filed before the store closes.
+#[tokio::test(start_paused = true)]
+async fn last_use_is_filed_at_the_end() {
+    let store = MemoryStore::new();
+    let directory = opened(&store, 1).await;
+    let ann = add(&directory, "ann", "right").await;
+    login(&directory, "ann", "right").await.unwrap();
+    let uses = |directory: &Directory| {
+        let state = directory.snapshot();
+        state.record(ann.id()).unwrap().uses.len()
+    };
+    assert_eq!(uses(&directory), 0);
+    directory.close().await;
+    assert_eq!(uses(&directory), 1);
 }
 
 #[tokio::test(start_paused = true)]
