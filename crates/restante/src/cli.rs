@@ -255,7 +255,7 @@ pub enum DeviceCommand {
         /// What its password opens
         #[arg(long, value_delimiter = ',', default_value = "pop3,imap")]
         protocols: Vec<DeviceProtocol>,
-        /// When its password ends: a length of time from now (90d, 1y) or a day (2027-01-31)
+        /// When its password ends: a length of time from now (90d, 1y) or a day to come (2027-01-31)
         #[arg(long, value_name = "WHEN")]
         expires: Option<Until>,
         /// It may remove nothing: POP3's DELE hides for it alone, IMAP refuses

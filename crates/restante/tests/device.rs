@@ -38,6 +38,9 @@ fn a_device_has_its_own_password_and_drop() {
     );
     assert!(bad(&device(&["add", "demo", "laptop"])).contains("has a device laptop already"));
     assert!(bad(&device(&["add", "demo", "a+b"])).contains("can be no device"));
+    let ended = device(&["add", "demo", "old", "--expires", "2020-01-01"]);
+    assert!(bad(&ended).contains("would have ended 2020-01-01 00:00 UTC"));
+    assert!(bad(&device(&["add", "demo", "old", "--expires", "0d"])).contains("would have ended"));
 
     let args = ["--data", data, "--json", "device", "add", "demo", "tv"];
     let made = json(&[&args[..], &["--protocols", "pop3", "--may-not-delete"]].concat());

@@ -142,6 +142,38 @@ fn domains_and_defaults_without_a_server() {
         (&set["set_by"], &set["collect"]),
         (&"node".into(), &"retr".into())
     );
+    // Nothing of a change is done before it is agreed to, in a new domain neither.
+    for name in ["example.org", "example.com"] {
+        let set = [
+            "domain", "set", name, "--quota", "2G", "--hold", "remove", "--data", at,
+        ];
+        assert!(bad(&run(&set)).contains("Say --yes"));
+    }
+    let domain = json(&["domain", "show", "example.org", "--data", at]);
+    assert_eq!(
+        (&domain["quota"], &domain["hold"]),
+        (&(1u64 << 30).into(), &"10d".into())
+    );
+    let missing = run(&["domain", "show", "example.com", "--data", at]);
+    assert!(bad(&missing).contains("there is no domain example.com"));
+    let set = [
+        "domain",
+        "set",
+        "example.com",
+        "--quota",
+        "2G",
+        "--hold",
+        "14d",
+        "--yes",
+        "--data",
+        at,
+    ];
+    let set = json(&set);
+    assert_eq!(
+        (&set["quota"], &set["hold"]),
+        (&(2u64 << 30).into(), &"14d".into())
+    );
+    good(&run(&["domain", "remove", "example.com", "--data", at]));
     let listed = json(&["domain", "list", "--data", at]);
     assert_eq!(listed["domains"][0]["accounts"], 1);
     assert_eq!(listed["domains"][0]["hold"], "10d");

@@ -177,6 +177,10 @@ pub(super) fn declare_device(
     if state.root.devices.len() >= DEVICES_MAX {
         return Err(Refusal::TooMany("devices"));
     }
+    // Nobody could log in with it, and all mail would wait for it.
+    if expires.is_some_and(|end| end <= now) {
+        return Err(Refusal::Invalid("a device's password ends in the future"));
+    }
     let id = state.root.next_device;
     let mut draft = Draft::new(state);
     draft.push(Change::DeviceSet {

@@ -816,6 +816,25 @@ fn a_device_that_was_never_used_lets_nothing_go() {
     assert_eq!(next_due(&house.state), None);
 }
 
+/// Mail would wait for a device whose password nobody can use.
+#[test]
+fn a_device_is_not_declared_with_an_end_that_has_been() {
+    let mut house = House::with_hold(hold(Hold::Remove));
+    let declare = |name: &str, end: Timestamp| Command::DeclareDevice {
+        name: name.into(),
+        protocols: DeviceProtocols {
+            pop3: true,
+            imap: false,
+        },
+        expires: Some(end),
+        may_not_delete: false,
+    };
+    let (now, next) = (house.now, house.now.plus_millis(1));
+    let refused = house.run(&declare("phone", now));
+    assert!(matches!(refused, Err(Refusal::Invalid(_))), "{refused:?}");
+    house.run(&declare("phone", next)).unwrap();
+}
+
 /// What a device that may not delete hides, it hides for itself alone.
 #[test]
 fn a_device_that_may_not_delete_counts_for_nothing() {

@@ -2,7 +2,7 @@
 
 use super::Admin;
 use super::holds::no_domain;
-use crate::control::message::{DomainShown, Domains};
+use crate::control::message::{DomainShown, Domains, HoldChange};
 use crate::error::{Outcome, While as _};
 use crate::span::HoldTerm;
 use account::directory::{Command, Domain, State};
@@ -46,13 +46,14 @@ impl Admin {
     /// Changes a domain, or makes it. What its accounts have already stays.
     ///
     /// # Errors
-    /// If the name can be none.
+    /// If the name can be none, or the hold.
     pub async fn set_domain(
         &self,
         text: &str,
         quota: Option<Option<u64>>,
         messages: Option<Option<u64>>,
         language: Option<Option<String>>,
+        hold: Option<&HoldChange>,
     ) -> Outcome<DomainShown> {
         let name = normal_domain(text).when(format_args!("`{text}`"))?;
         let state = self.directory.fresh().await?;
@@ -67,6 +68,9 @@ impl Admin {
             Some(Some(tag)) => {
                 domain.settings.insert(LANGUAGE_SETTING.to_owned(), tag);
             }
+        }
+        if let Some(change) = hold {
+            domain.hold = self.domain_hold(&name, change).await?;
         }
         let command = Command::SetDomain {
             name: name.clone(),

@@ -45,10 +45,13 @@ impl Admin {
                     account: Some(account),
                 })
             }
-            HoldOf::Domain(text) => {
+            HoldOf::Domain(text) | HoldOf::NewDomain(text) => {
                 let name = normal_domain(text).when(format_args!("`{text}`"))?;
-                let domain = state.domain(&name).ok_or_else(|| no_domain(&name))?;
-                let set_by = if domain.hold.is_some() {
+                let domain = state.domain(&name);
+                if domain.is_none() && matches!(of, HoldOf::Domain(_)) {
+                    return Err(no_domain(&name));
+                }
+                let set_by = if domain.is_some_and(|domain| domain.hold.is_some()) {
                     "domain"
                 } else {
                     self.node_sets_by()
@@ -155,7 +158,7 @@ impl Admin {
     fn followers(&self, of: &HoldOf) -> Vec<terms::AccountId> {
         let state = self.directory.snapshot();
         let wanted = match of {
-            HoldOf::Domain(text) => normal_domain(text).ok(),
+            HoldOf::Domain(text) | HoldOf::NewDomain(text) => normal_domain(text).ok(),
             _ => None,
         };
         let follows = |name: &str| {
@@ -187,6 +190,17 @@ impl Admin {
             (None, Some(_)) => self.directory.followed_hold(&state, None),
             _ => self.directory.hold_defaults().hold,
         })
+    }
+
+    /// The hold that a domain gets by a change of it; `None`: it follows the node.
+    pub(super) async fn domain_hold(
+        &self,
+        name: &str,
+        change: &HoldChange,
+    ) -> Outcome<Option<HoldSettings>> {
+        let found = self.find_hold(&HoldOf::NewDomain(name.to_owned())).await?;
+        let hold = self.changed(&found, change)?;
+        Ok((!change.follow).then_some(hold))
     }
 
     /// Sets a hold. Accounts that follow it do so within the next minutes.

@@ -7,6 +7,7 @@ use crate::control::message::{DeviceShown, Devices, NewDevice, Request};
 use crate::error::{Failure, Outcome};
 use crate::place::Place;
 use crate::ready::{self, Ready};
+use crate::span::moment_text;
 use serde::Serialize;
 
 /// Does it.
@@ -23,15 +24,23 @@ pub fn run(command: DeviceCommand, place: &Place, json: bool) -> Outcome {
             expires,
             may_not_delete,
         } => {
-            let password = crate::password::random_long()?;
             let now = jiff::Timestamp::now().as_second();
+            let expires = expires.map(|until| until.seconds(now));
+            if let Some(end) = expires.filter(|end| *end <= now) {
+                return Err(Failure::new(format!(
+                    "its password would have ended {}: write a day to come, or a length of time \
+                     from now, \"90d\"; `restante device revoke` ends a device",
+                    moment_text(end)
+                )));
+            }
+            let password = crate::password::random_long()?;
             let request = Request::DeviceAdd(NewDevice {
                 account,
                 name,
                 password: password.clone(),
                 pop3: protocols.contains(&DeviceProtocol::Pop3),
                 imap: protocols.contains(&DeviceProtocol::Imap),
-                expires: expires.map(|until| until.seconds(now)),
+                expires,
                 may_not_delete,
             });
             let device: DeviceShown = ask(place, request)?;

@@ -31,22 +31,24 @@ pub fn run(command: DomainCommand, place: &Place, json: bool) -> Outcome {
             hold,
             yes,
         } => {
-            let request = Request::DomainSet {
-                name: name.clone(),
-                quota: quota.map(|quota| quota.0.map(|octets| octets.0)),
-                messages: messages.map(|messages| messages.0),
-                language: language.map(|language| language.0.map(|tag| tag.0)),
-            };
-            let domain: DomainShown = ask(place, request)?;
-            let Some(hold) = hold else {
-                return show(json, &domain, shown);
-            };
-            let change = HoldChange {
+            let hold = hold.map(|hold| HoldChange {
                 follow: hold.0.is_none(),
                 hold: hold.0.map(|hold| hold.to_string()),
                 ..HoldChange::default()
+            });
+            // Before anything is set: who says no has changed nothing.
+            if let Some(change) = hold.as_ref().filter(|_| !yes) {
+                hold::agreed(place, HoldOf::NewDomain(name.clone()), change.clone(), json)?;
+            }
+            let request = Request::DomainSet {
+                name,
+                quota: quota.map(|quota| quota.0.map(|octets| octets.0)),
+                messages: messages.map(|messages| messages.0),
+                language: language.map(|language| language.0.map(|tag| tag.0)),
+                hold,
             };
-            hold::set(place, HoldOf::Domain(name), change, yes, json)
+            let domain: DomainShown = ask(place, request)?;
+            show(json, &domain, shown)
         }
         DomainCommand::Remove { name } => {
             place.must_exist()?;

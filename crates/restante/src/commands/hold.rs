@@ -61,7 +61,11 @@ pub fn run(command: HoldCommand, place: &Place, json: bool) -> Outcome {
             let resumed: HoldResumed = ask(place, Request::HoldResume)?;
             show(json, &resumed, |resumed| {
                 if resumed.was_stopped {
-                    "the wall clock is believed again, the hold goes on\n".to_owned()
+                    "the wall clock is believed again, the hold goes on\n\
+                     a hold that was changed while the clock was ahead waits from the date that \
+                     it showed: `restante hold show` tells it; set to forever and back, it waits \
+                     from now\n"
+                        .to_owned()
                 } else {
                     "nothing had stopped\n".to_owned()
                 }
@@ -78,20 +82,23 @@ struct Shown {
     preview: HoldPreviewed,
 }
 
+/// Shows what a change comes to, and asks. An error: it shall not be.
+pub(super) fn agreed(place: &Place, of: HoldOf, change: HoldChange, json: bool) -> Outcome {
+    let preview: HoldPreviewed = ask(place, Request::HoldPreview { of, change })?;
+    if !json {
+        eprint!("{}", preview_text(&preview));
+    }
+    if confirm("Set this hold?", json)? {
+        Ok(())
+    } else {
+        Err(Failure::new("the hold stays as it was"))
+    }
+}
+
 /// Shows what a change comes to, asks, and does it.
-pub(super) fn set(place: &Place, of: HoldOf, change: HoldChange, yes: bool, json: bool) -> Outcome {
+fn set(place: &Place, of: HoldOf, change: HoldChange, yes: bool, json: bool) -> Outcome {
     if !yes {
-        let request = Request::HoldPreview {
-            of: of.clone(),
-            change: change.clone(),
-        };
-        let preview: HoldPreviewed = ask(place, request)?;
-        if !json {
-            eprint!("{}", preview_text(&preview));
-        }
-        if !confirm("Set this hold?", json)? {
-            return Err(Failure::new("the hold stays as it was"));
-        }
+        agreed(place, of.clone(), change.clone(), json)?;
     }
     let hold: HoldShown = ask(place, Request::HoldSet { of, change })?;
     show(json, &hold, hold_text)

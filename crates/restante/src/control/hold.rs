@@ -10,6 +10,8 @@ pub enum HoldOf {
     Account(String),
     /// That which accounts of a domain follow.
     Domain(String),
+    /// The same; the domain need not be there yet.
+    NewDomain(String),
     /// That which all others follow.
     Default,
 }

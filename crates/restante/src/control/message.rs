@@ -136,6 +136,8 @@ pub enum Request {
         messages: Option<Option<u64>>,
         /// The language of its accounts: to what, or English; `None`: as it is.
         language: Option<Option<String>>,
+        /// What is changed of the hold that they follow; `None`: nothing.
+        hold: Option<HoldChange>,
     },
     /// Removes a domain without accounts: answered by [`DomainShown`].
     DomainRemove {

@@ -180,9 +180,11 @@ async fn answer(
             quota,
             messages,
             language,
+            hold,
         } => {
-            let set = admin.set_domain(&name, quota, messages, language).await?;
-            info!(domain = set.name, "a domain was set");
+            let set = admin.set_domain(&name, quota, messages, language, hold.as_ref());
+            let set = set.await?;
+            info!(domain = set.name, hold = set.hold, "a domain was set");
             json(&set)
         }
         Request::DomainRemove { name } => {
