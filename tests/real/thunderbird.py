@@ -129,6 +129,12 @@ def ids(first, last):
     return [f"<{number}@example.net>".encode() for number in range(first, last + 1)]
 
 
+def known_ids(profile):
+    """How many unique-ids Thunderbird has noted: what it will not fetch again."""
+    state = profile / "Mail" / "localhost" / "popstate.dat"
+    return len(re.findall(r"(?m)^[kdf] ", state.read_text())) if state.exists() else 0
+
+
 def polls_of(mail):
     return mail.log().count('login protocol="pop3"')
 
@@ -140,9 +146,11 @@ def pop3_untouched(mail):
     profile = write_profile(mail.folder / "profile", "pop3", mail.ports["pop3"])
     with thunderbird(profile):
         wait_for(lambda: sorted(local_ids(profile)), ids(1, 3))
+        wait_for(lambda: known_ids(profile), 3)
     mail.deliver(USER, sample(4))
     with thunderbird(profile):
         wait_for(lambda: sorted(local_ids(profile)), ids(1, 4))
+        wait_for(lambda: known_ids(profile), 4)
     polls = polls_of(mail)
     with thunderbird(profile):
         wait_for(lambda: polls_of(mail) > polls, True)
