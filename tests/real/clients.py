@@ -18,8 +18,8 @@ import smtplib
 import subprocess
 import time
 
-from suite import PASSWORD, USER, all_subjects, case, equal, filled, imap_login, main, run
-from suite import sample, subjects_in
+from suite import PASSWORD, USER, all_subjects, case, equal, filled, imap_login, main
+from suite import mbsync_config, run, sample, subjects_in
 
 # --- curl ---------------------------------------------------------------------
 
@@ -174,24 +174,7 @@ def mbsync(mail):
     filled(mail, 5)
     local = mail.folder / "local"
     (local / "INBOX").mkdir(parents=True)
-    config = mail.folder / "mbsyncrc"
-    config.write_text(f"""
-IMAPAccount a
-Host localhost
-Port {mail.ports['imap']}
-User {USER}
-Pass {PASSWORD}
-SSLType STARTTLS
-CertificateFile {mail.certificate}
-
-IMAPStore far
-Account a
-
-MaildirStore near
-Path {local}/
-Inbox {local}/INBOX
-SubFolders Verbatim
-
+    config = mbsync_config(mail, local, """\
 Channel all
 Far :far:
 Near :near:

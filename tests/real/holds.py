@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 
-from suite import PASSWORD, USER, case, equal, imap_login, main, run, sample
+from suite import PASSWORD, USER, case, equal, imap_login, main, mbsync_config, run, sample
 
 DAY = 86_400
 # A sweep looks every minute for what is due.
@@ -291,24 +291,7 @@ def the_promise(mail):
     phone = Mpop(mail, "phone", password=device(mail, "phone"))
     default = Curl(mail, "default")
     tree = mail.folder / "tree"
-    config = mail.folder / "mbsyncrc"
-    config.write_text(f"""
-IMAPAccount a
-Host localhost
-Port {mail.ports['imap']}
-User {USER}
-Pass {PASSWORD}
-SSLType STARTTLS
-CertificateFile {mail.certificate}
-
-IMAPStore far
-Account a
-
-MaildirStore near
-Path {tree}/
-Inbox {tree}/INBOX
-SubFolders Verbatim
-
+    config = mbsync_config(mail, tree, """\
 Channel a
 Far :far:
 Near :near:

@@ -71,6 +71,30 @@ def all_subjects(count):
     return sorted(f"Message {number}: Grüße" for number in range(1, count + 1))
 
 
+def mbsync_config(mail, tree, channel):
+    """A configuration file: the server as `far`, a Maildir tree as `near`, and this channel."""
+    config = mail.folder / "mbsyncrc"
+    config.write_text(f"""
+IMAPAccount a
+Host localhost
+Port {mail.ports['imap']}
+User {USER}
+Pass {PASSWORD}
+SSLType STARTTLS
+CertificateFile {mail.certificate}
+
+IMAPStore far
+Account a
+
+MaildirStore near
+Path {tree}/
+Inbox {tree}/INBOX
+SubFolders Verbatim
+
+{channel}""")
+    return config
+
+
 def main():
     """Runs all cases, or those that the command line names; each with a server of its own."""
     wanted = sys.argv[1:]

@@ -66,6 +66,12 @@ impl Both {
         wall.saturating_sub(self.passed(now))
     }
 
+    /// What the wall clock would say at `now` if it had gone on from here with the
+    /// time that has passed.
+    fn counted(self, now: Self) -> Timestamp {
+        self.wall.plus_millis(self.passed(now))
+    }
+
     fn passed(&self, now: Self) -> i64 {
         let passed = now.elapsed.saturating_sub(self.elapsed).as_millis();
         i64::try_from(passed).unwrap_or(i64::MAX)
@@ -165,7 +171,7 @@ impl Clock {
     pub fn counted(&self, elapsed: Duration) -> Timestamp {
         let right = self.state().right;
         let wall = right.wall;
-        wall.plus_millis(right.passed(Both { wall, elapsed }))
+        right.counted(Both { wall, elapsed })
     }
 
     /// The time that decisions go by: see [`crate::Node::now`].
@@ -173,7 +179,7 @@ impl Clock {
         let now = Both { wall, elapsed };
         let right = self.state().right;
         if right.ahead(now) < -OFF_MAX {
-            right.wall.plus_millis(right.passed(now))
+            right.counted(now)
         } else {
             wall
         }
@@ -187,7 +193,7 @@ impl Clock {
         let now = Both { wall, elapsed };
         let right = self.state().right;
         if right.ahead(now) > OFF_MAX {
-            right.wall.plus_millis(right.passed(now))
+            right.counted(now)
         } else {
             wall
         }
