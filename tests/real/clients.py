@@ -3,7 +3,7 @@
 
     cargo build && python3 tests/real/clients.py [NAME …]
 
-Needs (Debian): curl openssl isync getmail6 mpop fetchmail neomutt tmux.
+Needs (Debian): curl openssl isync getmail6 mpop fetchmail.
 Each case has a server and an account of its own, so that one cannot hide the
 fault of another.
 """
@@ -12,10 +12,8 @@ import imaplib
 import mailbox
 import os
 import poplib
-import re
 import shutil
 import smtplib
-import subprocess
 import time
 
 from suite import PASSWORD, USER, all_subjects, case, equal, filled, imap_login, main
@@ -358,90 +356,6 @@ def fetchmail(mail):
     equal(fetch("imap", mail.ports["imap"], "keep fetchall"), 12)
     equal(fetch("pop3", mail.ports["pop3"], "nokeep fetchall"), 18)
     equal(left_on_server(mail), 0)
-
-
-# --- neomutt ------------------------------------------------------------------
-
-
-class Terminal:
-    """A program in a pseudo-terminal that tmux keeps."""
-
-    def __init__(self, folder, command):
-        self.socket = folder / "tmux"
-        self.tmux("new-session", "-d", "-x", "120", "-y", "40", command)
-
-    def tmux(self, *words):
-        return run("tmux", "-S", self.socket, *words).stdout.decode()
-
-    def wait_for(self, text):
-        for _ in range(300):
-            screen = self.tmux("capture-pane", "-p")
-            if re.search(text, screen):
-                return screen
-            time.sleep(0.1)
-        raise AssertionError(f"{text!r} never came:\n{screen}")
-
-    def keys(self, *keys):
-        self.tmux("send-keys", *keys)
-
-    def close(self):
-        subprocess.run(["tmux", "-S", str(self.socket), "kill-server"], capture_output=True)
-
-
-@case
-def neomutt(mail):
-    filled(mail, 3)
-    config = mail.folder / "muttrc"
-    config.write_text(f"""
-set folder = "imaps://localhost:{mail.ports['imaps']}/"
-set spoolfile = "+INBOX"
-set imap_user = "{USER}"
-set imap_pass = "{PASSWORD}"
-set ssl_force_tls = yes
-set certificate_file = "{mail.certificate}"
-set ssl_ca_certificates_file = "{mail.certificate}"
-set header_cache = "{mail.folder}/hcache"
-set trash = "+Trash"
-set confirmappend = no
-set delete = yes
-set move = no
-set mark_old = no
-set sort = date
-set mail_check = 1
-set timeout = 1
-""")
-    terminal = Terminal(
-        mail.folder,
-        f"env HOME={mail.folder} TERM=xterm LANG=C.UTF-8 neomutt -F {config}",
-    )
-    try:
-        terminal.wait_for("Message 3: Gr")
-        terminal.keys("1", "Enter", "Enter")
-        terminal.wait_for("Wie geht es dir")
-        terminal.keys("i")
-        terminal.wait_for("Message 2: Gr")
-        terminal.keys("2", "Enter", "d")
-        terminal.keys("3", "Enter", "F")
-        terminal.keys("$")
-        terminal.wait_for(r"Msgs:2")
-        mail.deliver(USER, sample(4))
-        terminal.keys("$")
-        terminal.wait_for("Message 4: Gr")
-        terminal.keys("q")
-        for _ in range(100):
-            session = imap_login(mail)
-            session.select("INBOX")
-            counts = [
-                len(session.search(None, key)[1][0].split()) for key in ("ALL", "SEEN", "FLAGGED")
-            ]
-            trash = session.status("Trash", "(MESSAGES)")[1]
-            session.logout()
-            if counts == [3, 1, 1] and trash == [b"Trash (MESSAGES 1)"]:
-                break
-            time.sleep(0.1)
-        equal((counts, trash), ([3, 1, 1], [b"Trash (MESSAGES 1)"]))
-    finally:
-        terminal.close()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 
     cargo build && python3 tests/real/imap_clients.py [NAME …]
 
-Needs (Debian): openssl offlineimap3 interimap libmail-imapclient-perl libio-socket-ssl-perl php-imap isync neomutt
-tmux python3-venv npm; it puts imapclient and aioimaplib (PyPI) and imapflow (npm) into
+Needs (Debian): openssl offlineimap3 interimap libmail-imapclient-perl libio-socket-ssl-perl php-imap
+python3-venv npm; it puts imapclient and aioimaplib (PyPI) and imapflow (npm) into
 target/clients by itself.
 """
 
