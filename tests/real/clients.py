@@ -3,13 +3,12 @@
 
     cargo build && python3 tests/real/clients.py [NAME …]
 
-Needs (Debian): curl openssl isync getmail6 mpop fetchmail.
+Needs (Debian): curl openssl getmail6 mpop fetchmail.
 Each case has a server and an account of its own, so that one cannot hide the
 fault of another.
 """
 
 import imaplib
-import mailbox
 import os
 import poplib
 import shutil
@@ -17,7 +16,7 @@ import smtplib
 import time
 
 from suite import PASSWORD, USER, all_subjects, case, equal, filled, imap_login, main
-from suite import mbsync_config, run, sample, subjects_in
+from suite import run, sample, subjects_in
 
 # --- curl ---------------------------------------------------------------------
 
@@ -161,65 +160,6 @@ def python_lmtp(mail):
         int(session.select(name, readonly=True)[1][0]) for name in ("INBOX", "Archive")
     )
     equal(total, 2)
-    session.logout()
-
-
-# --- mbsync -------------------------------------------------------------------
-
-
-@case
-def mbsync(mail):
-    filled(mail, 5)
-    local = mail.folder / "local"
-    (local / "INBOX").mkdir(parents=True)
-    config = mbsync_config(mail, local, """\
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Both
-Expunge Both
-SyncState *
-""")
-    sync = lambda: run("mbsync", "-c", config, "-a", "-V")
-    sync()
-    equal(subjects_in(local / "INBOX"), all_subjects(5))
-    # Flags there come here …
-    session = imap_login(mail)
-    session.select("INBOX")
-    session.store("1", "+FLAGS", r"\Flagged")
-    session.logout()
-    sync()
-    box = mailbox.Maildir(local / "INBOX", create=False)
-    equal(sum("F" in message.get_flags() for message in box), 1)
-    # … flags, deletions and new messages here go there.
-    keys = list(box.keys())
-    flagged = [key for key in keys if "F" in box[key].get_flags()][0]
-    others = [key for key in keys if key != flagged]
-    message = box[others[0]]
-    message.add_flag("S")
-    box[others[0]] = message
-    message = box[others[1]]
-    message.add_flag("T")
-    box[others[1]] = message
-    box.add(mailbox.MaildirMessage(sample(6).replace(b"\r\n", b"\n")))
-    sync()
-    session = imap_login(mail)
-    equal(session.select("INBOX")[1], [b"5"])
-    equal(len(session.search(None, "SEEN")[1][0].split()), 1)
-    equal(len(session.search(None, "FLAGGED")[1][0].split()), 1)
-    before = session.fetch("1:*", "(UID FLAGS)")[1]
-    session.logout()
-    listing = lambda: sorted(
-        str(path.relative_to(local)) for path in local.rglob("*") if path.is_file()
-        and not path.name.startswith(".")
-    )
-    files = listing()
-    sync()
-    equal(listing(), files)
-    session = imap_login(mail)
-    session.select("INBOX")
-    equal(session.fetch("1:*", "(UID FLAGS)")[1], before)
     session.logout()
 
 

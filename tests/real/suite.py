@@ -71,13 +71,14 @@ def all_subjects(count):
     return sorted(f"Message {number}: Grüße" for number in range(1, count + 1))
 
 
-def mbsync_config(mail, tree, channel):
-    """A configuration file: the server as `far`, a Maildir tree as `near`, and this channel."""
+def mbsync_config(mail, tree, channel, port=None):
+    """A configuration file: the server (at this port, or its own) as `far`, a Maildir tree as
+    `near`, and this channel."""
     config = mail.folder / "mbsyncrc"
     config.write_text(f"""
 IMAPAccount a
 Host localhost
-Port {mail.ports['imap']}
+Port {port or mail.ports['imap']}
 User {USER}
 Pass {PASSWORD}
 SSLType STARTTLS
