@@ -8,17 +8,28 @@ use crate::parameter::{Parameters, parse_disposition};
 use crate::string::{put_nstring, put_string};
 use crate::walk::{Node, Shape, walk};
 
-/// The BODYSTRUCTURE of a message; without `extended`, its BODY.
-pub fn render_bodystructure(message: &[u8], extended: bool) -> Vec<u8> {
-    bodystructure(message, &walk(message), extended)
+/// How much of a structure is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StructureForm {
+    /// BODYSTRUCTURE, and not BODY: with extension data.
+    pub extended: bool,
+    /// What lies in a message/global is shown: RFC 9051 §9, media-message. RFC 3501
+    /// has that of message/rfc822 alone.
+    pub global: bool,
 }
 
-pub(crate) fn bodystructure(message: &[u8], nodes: &[Node<'_>], extended: bool) -> Vec<u8> {
+/// The BODYSTRUCTURE or BODY of a message.
+pub fn render_bodystructure(message: &[u8], form: StructureForm) -> Vec<u8> {
+    bodystructure(message, &walk(message), form)
+}
+
+pub(crate) fn bodystructure(message: &[u8], nodes: &[Node<'_>], form: StructureForm) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let mut render = Render {
         message,
         nodes,
-        extended,
+        extended: form.extended,
+        global: form.global,
         budget: ADDRESSES_MAX,
     };
     render.part(&mut out, 0);
@@ -29,6 +40,7 @@ struct Render<'a> {
     message: &'a [u8],
     nodes: &'a [Node<'a>],
     extended: bool,
+    global: bool,
     budget: usize,
 }
 
@@ -87,7 +99,8 @@ impl Render<'_> {
         // RFC 2045 §6.1: 7bit where nothing is said.
         put_string(out, node.head.encoding.as_deref().unwrap_or(b"7bit"));
         put_number(out, node.end - node.body);
-        if node.shape == Shape::Message {
+        let is_message = node.shape == Shape::Message && (self.global || !node.is_global());
+        if is_message {
             let header = self.nodes.get(index + 1);
             let header = header.map_or(&[][..], |root| cut(self.message, root.header, root.body));
             out.push(b' ');
@@ -95,7 +108,7 @@ impl Render<'_> {
             out.push(b' ');
             self.part(out, index + 1);
         }
-        if is_text || node.shape == Shape::Message {
+        if is_text || is_message {
             put_number(out, node.lines);
         }
     }

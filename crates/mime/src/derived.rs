@@ -4,7 +4,7 @@
 //! anew from the blob. What is too large to keep is left out and made when it is
 //! asked for.
 
-use crate::bodystructure::bodystructure;
+use crate::bodystructure::{StructureForm, bodystructure};
 use crate::date::parse_date;
 use crate::envelope::render_envelope;
 use crate::header::{Fields, unfold};
@@ -18,7 +18,7 @@ use crate::{cut, header, search_text};
 use terms::{InternalDate, Malformed, Reader, Writer};
 
 /// Rows of another version are made anew.
-pub const DERIVED_VERSION: u8 = 4;
+pub const DERIVED_VERSION: u8 = 5;
 
 /// Longest row.
 pub const DERIVED_OCTETS_MAX: usize = 256 * 1024;
@@ -68,14 +68,15 @@ pub const CACHED_FIELDS: [&str; 30] = [
     "X-Spam-Status",
 ];
 
-const CRLF_MISSING: u8 = 1;
-const HAS_SENT: u8 = 2;
-const IS_REPLY: u8 = 4;
-const HAS_ENVELOPE: u8 = 8;
-const HAS_STRUCTURE: u8 = 16;
-const HAS_FIELDS: u8 = 32;
-const HAS_SEARCH: u8 = 64;
-const SEARCH_TOO_LONG: u8 = 128;
+const CRLF_MISSING: u64 = 1;
+const HAS_SENT: u64 = 2;
+const IS_REPLY: u64 = 4;
+const HAS_ENVELOPE: u64 = 8;
+const HAS_STRUCTURE: u64 = 16;
+const HAS_FIELDS: u64 = 32;
+const HAS_SEARCH: u64 = 64;
+const SEARCH_TOO_LONG: u64 = 128;
+const HAS_GLOBAL: u64 = 256;
 
 /// The texts that SEARCH looks through. They are added when somebody searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,9 @@ pub struct Derived<'a> {
     pub bodystructure: Option<&'a [u8]>,
     /// BODY: the same without extension data.
     pub body: Option<&'a [u8]>,
+    /// A message/global lies in it, and both structures show what is in that. For
+    /// IMAP4rev1 they are rendered without: see [`StructureForm::global`].
+    pub has_global: bool,
     /// The base subject (RFC 5256 §2.1).
     pub base_subject: &'a str,
     /// Whether the subject says that it is a reply or a forward.
@@ -143,7 +147,7 @@ impl<'a> Derived<'a> {
         if reader.u8()? != DERIVED_VERSION {
             return Err(reader.malformed("a derived row of this version"));
         }
-        let flags = reader.u8()?;
+        let flags = reader.varint()?;
         let (size, header_length) = (reader.varint()?, reader.varint()?);
         let sent = if flags & HAS_SENT == 0 {
             None
@@ -171,6 +175,7 @@ impl<'a> Derived<'a> {
             envelope,
             bodystructure,
             body,
+            has_global: flags & HAS_GLOBAL != 0,
             fields,
             parts: reader.bytes()?,
             base_subject: reader.text()?,
@@ -341,8 +346,12 @@ fn derive_row(message: &[u8], searchable: bool) -> Vec<u8> {
     };
     let envelope = keep(render_envelope(header));
     let fields = keep(facts.fields);
-    let structure = keep(bodystructure(message, &nodes, true))
-        .and_then(|full| Some((full, keep(bodystructure(message, &nodes, false))?)));
+    let form = |extended| StructureForm {
+        extended,
+        global: true,
+    };
+    let structure = keep(bodystructure(message, &nodes, form(true)))
+        .and_then(|full| Some((full, keep(bodystructure(message, &nodes, form(false)))?)));
 
     let mut flags = 0;
     for (flag, set) in [
@@ -357,12 +366,13 @@ fn derive_row(message: &[u8], searchable: bool) -> Vec<u8> {
         (HAS_FIELDS, fields.is_some()),
         (HAS_SEARCH, matches!(search, Some(Some(_)))),
         (SEARCH_TOO_LONG, matches!(search, Some(None))),
+        (HAS_GLOBAL, nodes.iter().any(Node::is_global)),
     ] {
         flags |= if set { flag } else { 0 };
     }
     let mut writer = Writer::new();
     writer.u8(DERIVED_VERSION);
-    writer.u8(flags);
+    writer.varint(flags);
     writer.varint(message.len() as u64);
     writer.varint(header_length as u64);
     if let Some(sent) = facts.sent {

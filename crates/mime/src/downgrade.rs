@@ -39,7 +39,15 @@ const WORD_OCTETS_MAX: usize = 75;
 pub fn downgrade(octets: &[u8]) -> Option<Vec<u8>> {
     let mut form = Vec::new();
     let mut copied = None;
-    for node in walk(octets) {
+    let mut next = 0;
+    for (index, node) in walk(octets).iter().enumerate() {
+        if index < next {
+            continue;
+        }
+        if node.is_global() {
+            // To these clients it is a part like any other, and what is in it a body.
+            next = node.next;
+        }
         // Most headers are ASCII, of which nothing need be read.
         let header = cut(octets, node.header, node.body);
         if header.is_ascii() {

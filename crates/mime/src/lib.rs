@@ -37,7 +37,7 @@ mod words;
 
 pub use address::{ADDRESSES_MAX, Address, addresses};
 pub use binary::{Unstorable, encode_binary};
-pub use bodystructure::render_bodystructure;
+pub use bodystructure::{StructureForm, render_bodystructure};
 pub use casemap::unicode_casemap;
 pub use date::parse_date;
 pub use derived::{

@@ -12,7 +12,7 @@ pub enum PartKind {
     Leaf,
     /// Its children follow.
     Multipart,
-    /// message/rfc822: the root of the message in it follows.
+    /// message/rfc822 or message/global: the root of the message in it follows.
     Message,
 }
 
@@ -90,7 +90,7 @@ pub fn locate(derived: &Derived<'_>, section: &Section) -> Located {
             range: part.header.clone(),
         };
     }
-    // The others are defined for message/rfc822 alone.
+    // The others are defined for parts that are messages alone.
     let inner = (part.kind == PartKind::Message).then(|| parts.get(index + 1));
     let Some(inner) = inner.flatten() else {
         return Located::Missing;

@@ -22,7 +22,8 @@ pub const PARTS_MAX: usize = 10_000;
 pub(crate) enum Shape {
     Leaf,
     Multipart,
-    /// message/rfc822: its only child is the root of the message in it.
+    /// message/rfc822 or message/global (RFC 9051 §6.4.5.1): its only child is the
+    /// root of the message in it.
     Message,
 }
 
@@ -41,6 +42,13 @@ pub(crate) struct Node<'a> {
     pub(crate) lines: usize,
     /// The index of the next part that does not lie in it.
     pub(crate) next: usize,
+}
+
+impl Node<'_> {
+    /// Whether it is a message/global, which IMAP4rev1 takes for a part like any other.
+    pub(crate) fn is_global(&self) -> bool {
+        self.shape == Shape::Message && self.head.content_type.is("message", "global")
+    }
 }
 
 /// What a part's header says about it.
@@ -348,7 +356,8 @@ enum Entered {
 fn shape(mut head: Head<'_>, deep: bool) -> (Shape, Head<'_>) {
     let shape = if head.content_type.is_media("multipart") {
         Shape::Multipart
-    } else if head.content_type.is("message", "rfc822") {
+    } else if head.content_type.is("message", "rfc822") || head.content_type.is("message", "global")
+    {
         Shape::Message
     } else {
         return (Shape::Leaf, head);
@@ -421,6 +430,10 @@ mod tests {
             (
                 "Content-Type: message/rfc822\n",
                 "message:2:\"\" leaf:2:\"\"",
+            ),
+            (
+                "Content-Type: Message/Global\n\nA: b\n\nc",
+                "message:2:\"\" leaf:2:\"c\"",
             ),
             (
                 "Content-Type: multipart/digest; boundary=x\n\n--x\n\nA: b\n\nc\n--x\n\n--x--",

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use mime::{
-    DERIVED_OCTETS_MAX, Derived, Located, SearchText, derive, derive_searchable, encode_binary,
-    locate, render_bodystructure,
+    DERIVED_OCTETS_MAX, Derived, Located, SearchText, StructureForm, derive, derive_searchable,
+    encode_binary, locate, render_bodystructure,
 };
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
@@ -52,7 +52,11 @@ fn check(message: &[u8]) {
         }
     }
     if let Some(kept) = derived.bodystructure {
-        assert_eq!(kept, render_bodystructure(message, true));
+        let form = StructureForm {
+            extended: true,
+            global: true,
+        };
+        assert_eq!(kept, render_bodystructure(message, form));
     }
     check_searchable(message, &derived);
     if let Ok(encoded) = encode_binary(message) {

@@ -2,18 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
-use mime::render_bodystructure;
+use mime::{StructureForm, render_bodystructure};
 
-fn check(message: &str, expected: &str) {
+fn check_form(message: &str, extended: bool, global: bool, expected: &str) {
     let message = message.replace('\n', "\r\n");
-    let shown = render_bodystructure(message.as_bytes(), true);
+    let form = StructureForm { extended, global };
+    let shown = render_bodystructure(message.as_bytes(), form);
     assert_eq!(String::from_utf8_lossy(&shown), expected, "{message}");
 }
 
+fn check(message: &str, expected: &str) {
+    check_form(message, true, true, expected);
+}
+
 fn check_short(message: &str, expected: &str) {
-    let message = message.replace('\n', "\r\n");
-    let shown = render_bodystructure(message.as_bytes(), false);
-    assert_eq!(String::from_utf8_lossy(&shown), expected, "{message}");
+    check_form(message, false, true, expected);
 }
 
 const TEXT: &str = "\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\"";
@@ -154,4 +157,33 @@ fn broken_boundaries() {
         let message = format!("Content-Type: multipart/mixed; boundary=a\n\n{message}");
         check_short(&message, &expected);
     }
+}
+
+#[test]
+fn a_message_global_is_a_message_in_imap4rev2_alone() {
+    let message = "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: message/global\n\
+        Content-Transfer-Encoding: 8bit\n\nFrom: B\u{e9}a <b\u{e9}a@d.example>\nSubject: c\n\n\
+        e\n--x--\n";
+    let address = "{4}\r\nB\u{e9}a NIL {4}\r\nb\u{e9}a \"d.example\"";
+    let envelope =
+        format!("(NIL \"c\" (({address})) (({address})) (({address})) NIL NIL NIL NIL NIL)");
+    let part = "\"message\" \"global\" NIL NIL NIL \"8bit\" 44";
+    check(
+        message,
+        &format!(
+            "(({part} {envelope} ({TEXT} 1 0 NIL NIL NIL NIL) 3 NIL NIL NIL NIL) \"mixed\" \
+             (\"boundary\" \"x\") NIL NIL NIL)"
+        ),
+    );
+    check_short(
+        message,
+        &format!("(({part} {envelope} ({TEXT} 1 0) 3) \"mixed\")"),
+    );
+    check_form(
+        message,
+        true,
+        false,
+        &format!("(({part} NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"x\") NIL NIL NIL)"),
+    );
+    check_form(message, false, false, &format!("(({part}) \"mixed\")"));
 }

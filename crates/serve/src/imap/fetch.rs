@@ -122,6 +122,7 @@ impl Work<'_> {
                     store: &**self.imap.directory.store(),
                     items,
                     utf8: self.enabled.utf8,
+                    global: self.enabled.rev2,
                     uid_only: self.enabled.uid_only,
                 };
                 let messages = snapshot.messages(selected, &part);

@@ -29,6 +29,8 @@ pub struct Fetch<'a> {
     /// Whether internationalised messages go as they are: to others they go in
     /// the form of RFC 6858. RFC 9755 §7.
     pub utf8: bool,
+    /// Whether what lies in a message/global is shown, as in IMAP4rev2.
+    pub global: bool,
     /// Answers are UIDFETCH, with the unique identifier in front. RFC 9586 §3.
     pub uid_only: bool,
 }
@@ -283,6 +285,11 @@ impl Answer<'_> {
     ) -> bool {
         let written = match item {
             FetchItem::Envelope => derived.envelope,
+            FetchItem::BodyStructure | FetchItem::BodyStructureShort
+                if derived.has_global && !self.fetch.global =>
+            {
+                None
+            }
             FetchItem::BodyStructure => derived.bodystructure,
             FetchItem::BodyStructureShort => derived.body,
             FetchItem::Preview { .. } => {
@@ -351,7 +358,10 @@ impl Answer<'_> {
                     Value::Written(size.to_string().into_bytes())
                 }))
             }
-            item => render(node, source, row, derived, item).await,
+            item => {
+                let global = self.fetch.global;
+                render(node, source, row, derived, item, global).await
+            }
         }
     }
 

@@ -187,7 +187,7 @@ pub(super) async fn binary_value(
 }
 
 /// ENVELOPE, BODYSTRUCTURE or BODY of a message whose derived row is too small
-/// for it, rendered from the blob.
+/// for it or has it in another form, rendered from the blob.
 ///
 /// # Errors
 /// As for [`section_value`].
@@ -197,21 +197,29 @@ pub(super) async fn render(
     row: &Row<'_>,
     derived: &Derived<'_>,
     item: &FetchItem,
+    global: bool,
 ) -> Result<Result<Value, BlobError>, StreamError> {
     let range = match item {
         FetchItem::Envelope => 0..derived.header_length,
         _ => 0..blob_size(row),
     };
-    let render = match item {
-        FetchItem::Envelope => mime::render_envelope,
-        FetchItem::BodyStructure => |message: &[u8]| mime::render_bodystructure(message, true),
-        _ => |message: &[u8]| mime::render_bodystructure(message, false),
+    let is_envelope = *item == FetchItem::Envelope;
+    let form = mime::StructureForm {
+        extended: *item == FetchItem::BodyStructure,
+        global,
     };
     let message = match held_range(node, source, row, range, 2).await? {
         Ok(message) => message,
         Err(error) => return Ok(Err(error)),
     };
-    let rendered = compute(node, &message, render).await;
+    let rendered = compute(node, &message, move |message| {
+        if is_envelope {
+            mime::render_envelope(message)
+        } else {
+            mime::render_bodystructure(message, form)
+        }
+    })
+    .await;
     Ok(rendered
         .map(Value::Written)
         .ok_or_else(|| BlobError::Failed("it cannot be parsed".to_owned())))

@@ -92,6 +92,7 @@ impl Mailbox {
                 store: &self.store,
                 items,
                 utf8: true,
+                global: true,
                 uid_only: false,
             };
             let fetched = fetch
@@ -450,6 +451,7 @@ async fn answers_can_move_between_threads() {
             store: &mailbox.store,
             items: &items,
             utf8: true,
+            global: true,
             uid_only: false,
         };
         let rows = mailbox.rows();
