@@ -11,6 +11,9 @@ pub struct AppendHead {
     pub tag: Tag,
     /// Where to.
     pub mailbox: Mailbox,
+    /// The mailbox's name as it was given, where that is not its normal form.
+    /// RFC 9051 §6.3.12.
+    pub old_name: Option<String>,
     /// REPLACE: the message that goes.
     pub replaces: Option<Replaces>,
     /// What stands there.

@@ -94,9 +94,16 @@ pub enum CommandBody {
         /// USE: what for; `None` among them for what we have not heard of. RFC 6154
         /// §3.
         uses: Vec<Option<SpecialUse>>,
+        /// As [`SelectParameters::old_name`].
+        old_name: Option<String>,
     },
     /// DELETE
-    Delete(Mailbox),
+    Delete {
+        /// Which.
+        mailbox: Mailbox,
+        /// As [`SelectParameters::old_name`].
+        old_name: Option<String>,
+    },
     /// ENABLE, the names in capitals. RFC 5161 §3.1.
     Enable(Vec<String>),
     /// EXPUNGE
@@ -168,6 +175,9 @@ pub enum CommandBody {
         from: Mailbox,
         /// The new one.
         to: Mailbox,
+        /// The old name as it was given, where one of both is not in its normal
+        /// form. RFC 9051 §6.3.6.
+        old_name: Option<String>,
     },
     /// SEARCH and UID SEARCH
     Search {
@@ -256,7 +266,7 @@ impl CommandBody {
             Self::Copy { uid: false, .. } => "COPY",
             Self::Copy { uid: true, .. } => "UID COPY",
             Self::Create { .. } => "CREATE",
-            Self::Delete(_) => "DELETE",
+            Self::Delete { .. } => "DELETE",
             Self::Enable(_) => "ENABLE",
             Self::Expunge => "EXPUNGE",
             Self::Fetch { uid: false, .. } => "FETCH",

@@ -337,6 +337,7 @@ impl CommandReader {
                 let head = AppendHead {
                     tag,
                     mailbox: start.mailbox,
+                    old_name: start.old_name,
                     replaces: start.replaces,
                     part: start.part,
                 };

@@ -4,7 +4,7 @@ use super::place::Found;
 use super::reply::{Reply, Tell};
 use super::rights::within;
 use super::session::emit;
-use super::user::{Done, User, new_name};
+use super::user::{Done, User, check_own, new_name};
 use crate::accounts::Account;
 use crate::stream::Stream;
 use account::{Command, FlagRights, MailboxRef, Outcome, Rights};
@@ -23,10 +23,22 @@ pub(super) struct Source {
 
 /// Where they go.
 enum Target {
-    /// Within the account, by somebody who may set these flags there.
-    Here(MailboxRef, FlagRights),
+    /// Within the account, with these rights.
+    Here(MailboxRef, Rights),
     /// Into another one.
     Elsewhere(Box<Found>),
+}
+
+impl Target {
+    /// Whether the user may read what lies there, and so learn what became of the
+    /// messages.
+    fn is_readable(&self) -> bool {
+        let rights = match self {
+            Self::Here(_, rights) => *rights,
+            Self::Elsewhere(found) => found.rights,
+        };
+        rights.has(Rights::READ)
+    }
 }
 
 impl User {
@@ -36,23 +48,28 @@ impl User {
     pub(super) async fn copy(&mut self, uid: bool, set: &SequenceSet, to: Mailbox) -> Done {
         let copied = async {
             let source = self.source(uid, set)?;
-            match self.target(&source, to).await? {
-                Target::Here(to, may) => {
+            let target = self.target(&source, to).await?;
+            let readable = target.is_readable();
+            let copied = match target {
+                Target::Here(to, rights) => {
                     let command = Command::Copy {
                         from: source.mailbox,
                         uids: source.uids.clone(),
                         all: source.all,
                         to,
                     };
-                    transfer(&source, within(command, may)).await
+                    transfer(&source, within(command, FlagRights::of(rights))).await
                 }
                 Target::Elsewhere(found) => self.carry(&source, &found).await,
-            }
+            };
+            Ok((copied?, readable))
         };
         match copied.await {
             // RFC 4315 §3
-            Ok(Some(code)) => Ok(Reply::ok("copied").with(code)),
-            Ok(None) => Ok(Reply::ok("there was nothing to copy")),
+            Ok((Some(code), true)) => Ok(Reply::ok("copied").with(code)),
+            // RFC 9051 §6.4.7: to others "it would disclose information".
+            Ok((Some(_), false)) => Ok(Reply::ok("copied")),
+            Ok((None, _)) => Ok(Reply::ok("there was nothing to copy")),
             Err(reply) => Ok(reply),
         }
     }
@@ -70,24 +87,29 @@ impl User {
             if let Some(reply) = self.selected.as_ref().and_then(|s| s.locked()) {
                 return Err(reply);
             }
-            match self.target(&source, to).await? {
-                Target::Here(to, may) => {
+            let target = self.target(&source, to).await?;
+            let readable = target.is_readable();
+            let moved = match target {
+                Target::Here(to, rights) => {
                     let command = Command::Move {
                         from: source.mailbox,
                         uids: source.uids.clone(),
                         all: source.all,
                         to,
                     };
-                    transfer(&source, within(command, may)).await
+                    transfer(&source, within(command, FlagRights::of(rights))).await
                 }
                 Target::Elsewhere(found) => self.move_away(&source, &found).await,
-            }
+            };
+            Ok((moved?, readable))
         };
         match moved.await {
-            Ok(Some(code)) => {
-                emit(stream, |out| {
-                    response::status(out, "*", Status::Ok, Some(&code), "moved")
-                });
+            Ok((Some(code), readable)) => {
+                if readable {
+                    emit(stream, |out| {
+                        response::status(out, "*", Status::Ok, Some(&code), "moved")
+                    });
+                }
                 let reply = Reply::ok("moved");
                 // As EXPUNGE does: RFC 7162 §3.2.7.
                 Ok(if self.enabled.qresync {
@@ -96,7 +118,7 @@ impl User {
                     reply
                 })
             }
-            Ok(None) => Ok(Reply::ok("there was nothing to move")),
+            Ok((None, _)) => Ok(Reply::ok("there was nothing to move")),
             Err(reply) => Ok(reply),
         }
     }
@@ -118,19 +140,18 @@ impl User {
         })
     }
 
-    /// Where it goes. RFC 4314 §4: the right i.
+    /// Where it goes.
     async fn target(&self, source: &Source, to: Mailbox) -> Result<Target, Reply> {
         let place = self.place(new_name(to)?).await?;
         let own = place.owner.is_none();
         if own && source.account.id() == self.account.id() {
-            let may = self.own_flags();
-            return Ok(Target::Here(MailboxRef::Name(place.name), may));
+            check_own(&place.name)?;
+            let name = MailboxRef::Name(place.name);
+            return Ok(Target::Here(name, self.own_rights()));
         }
-        let found = self.found_at(place, Rights::INSERT).await;
-        let found = found.map_err(|reply| if own { reply.or_try_create() } else { reply })?;
+        let found = self.found_target(place).await?;
         if found.place.account.id() == source.account.id() {
-            let may = FlagRights::of(found.rights);
-            return Ok(Target::Here(found.id.into(), may));
+            return Ok(Target::Here(found.id.into(), found.rights));
         }
         Ok(Target::Elsewhere(Box::new(found)))
     }

@@ -51,8 +51,13 @@ impl User {
             let own = state.mailboxes().map(|mailbox| &mailbox.name);
             with_levels(own.chain(others.names()))
         };
+        let patterns = Patterns::new(reference, patterns);
         let listing = Listing {
-            above: above_selected(&state, &options),
+            above: if extended {
+                Above::of(&state, &names, &options, &patterns).await
+            } else {
+                Above::default()
+            },
             state: &state,
             others: &others,
             rights: self.own_rights(),
@@ -61,16 +66,11 @@ impl User {
             utf8: self.enabled.utf8,
         };
         let mut left_out = None;
-        let patterns: Vec<Pattern> = patterns
-            .iter()
-            .map(|pattern| Pattern::new(reference, pattern))
-            .collect();
         let append_octets_max = stream.node().limits.message_octets_max;
         let mut out = Vec::new();
-        for (index, name) in names.keys().enumerate() {
-            let matches = |pattern: &Pattern| pattern.matches(name.as_str());
-            if patterns.iter().any(matches)
-                && listing.write(&mut out, name)
+        for (index, (name, &level)) in names.iter().enumerate() {
+            if patterns.matches(name)
+                && listing.write(&mut out, name, level)
                 && let Some((state, record, rights)) = listing.find(name)
             {
                 let items = listing.options.return_status.as_slice();
@@ -111,6 +111,11 @@ impl User {
         name: &MailboxName,
         old_name: Option<&str>,
     ) -> Result<(), Reply> {
+        // RFC 9051 §6.3.2: "the list of mailbox attributes MUST be accurate".
+        let options = ListOptions {
+            return_subscribed: true,
+            ..ListOptions::default()
+        };
         let state = self.fresh().await?;
         let others = if is_reserved(name) {
             self.shared_mailboxes().await?
@@ -118,11 +123,11 @@ impl User {
             Others::default()
         };
         let listing = Listing {
-            above: BTreeSet::new(),
+            above: Above::default(),
             state: &state,
             others: &others,
             rights: self.own_rights(),
-            options: ListOptions::default(),
+            options,
             extended: true,
             utf8: self.enabled.utf8,
         };
@@ -133,6 +138,31 @@ impl User {
             None => response::list(out, &attributes, name, listing.utf8),
         }
         Ok(())
+    }
+
+    /// Tells a session of IMAP4rev2 what has become of the name that it gave, where
+    /// the command has been done.
+    pub(super) async fn told_renamed(
+        &self,
+        stream: &mut Stream,
+        renamed: Option<Renamed>,
+        done: Done,
+    ) -> Done {
+        let reply = done?;
+        if let Some(Renamed { name, old_name }) = renamed.filter(|_| self.enabled.rev2)
+            && reply.is_ok()
+        {
+            let mut out = Vec::new();
+            // What cannot be told is no reason to call undone what is done.
+            if self
+                .list_one(&mut out, &name, Some(&old_name))
+                .await
+                .is_ok()
+            {
+                stream.send(&out).await?;
+            }
+        }
+        Ok(reply)
     }
 
     /// The mailboxes of others, where the patterns may match one. RFC 4314 §4: those
@@ -181,6 +211,22 @@ impl User {
     }
 }
 
+/// A name that was given in another form than its own. RFC 9051 §6.3.9.7.
+pub(super) struct Renamed {
+    name: MailboxName,
+    /// As it was given.
+    old_name: String,
+}
+
+impl Renamed {
+    /// Of a mailbox that is named in a command.
+    pub(super) fn of(mailbox: &proto::imap::Mailbox, old_name: Option<String>) -> Option<Self> {
+        let old_name = old_name?;
+        let name = mailbox.as_ref().ok()?.clone();
+        Some(Self { name, old_name })
+    }
+}
+
 /// A LIST that is being answered.
 struct Listing<'a> {
     state: &'a State,
@@ -192,8 +238,7 @@ struct Listing<'a> {
     extended: bool,
     /// Names are told in UTF-8.
     utf8: bool,
-    /// Names above such as are selected, where the client asks for them.
-    above: BTreeSet<MailboxName>,
+    above: Above,
 }
 
 impl<'a> Listing<'a> {
@@ -228,20 +273,29 @@ impl<'a> Listing<'a> {
         found.left_out
     }
 
-    /// Writes what is to be told of a name whose pattern matches; false if nothing.
-    fn write(&self, out: &mut Vec<u8>, name: &MailboxName) -> bool {
-        let above = self.above.contains(name);
-        if !is_selected(self.state, &self.options, name) && !above {
+    /// Writes what is to be told of a name whose pattern matches; false where no more
+    /// is to be told of it, since the selection options do not mean it (RFC 5819 §2).
+    fn write(&self, out: &mut Vec<u8>, name: &MailboxName, level: bool) -> bool {
+        let selected = is_selected(self.state, &self.options, name);
+        let shown = if selected {
+            // RFC 9051 §6.3.9.3: a level says that there is something below which is
+            // not told. In RFC 3501 §6.3.8 it is told in any case.
+            !level || !self.extended || self.above.unseen.contains(name)
+        } else {
+            // §6.3.9.6: "servers SHOULD suppress redundant CHILDINFO responses".
+            self.options.recursive_match && self.above.unseen.contains(name)
+        };
+        if !shown {
             return false;
         }
         let uses = self.uses(name);
         let attributes = self.attributes(name, &uses);
-        if above {
+        if self.options.recursive_match && self.above.all.contains(name) {
             response::list_with_children(out, &attributes, name, self.utf8);
         } else {
             response::list(out, &attributes, name, self.utf8);
         }
-        true
+        selected
     }
 
     /// What the mailbox is for. What another user's is for is not what it is for here.
@@ -253,15 +307,13 @@ impl<'a> Listing<'a> {
 
     /// A name's attributes, with what it is for.
     fn attributes<'u>(&self, name: &MailboxName, uses: &'u [SpecialUse]) -> Vec<&'u str> {
-        let record = self.find(name).map(|(_, record, _)| record);
         let mut attributes: Vec<&'u str> = Vec::new();
-        if record.is_none() {
+        match self.find(name) {
             // RFC 5258 §3: \NonExistent implies \Noselect, for who knows it.
-            attributes.push(if self.extended {
-                "\\NonExistent"
-            } else {
-                "\\Noselect"
-            });
+            None if self.extended => attributes.push("\\NonExistent"),
+            // RFC 9051 §6.3.9.2, RFC 5819 §2: one that the user may see, and not read.
+            Some((_, _, rights)) if rights.has(Rights::READ) => {}
+            None | Some(_) => attributes.push("\\Noselect"),
         }
         let subscribed = self.options.subscribed || self.options.return_subscribed;
         if subscribed && self.state.is_subscribed(name) {
@@ -285,21 +337,64 @@ fn is_selected(state: &State, options: &ListOptions, name: &MailboxName) -> bool
     (!options.subscribed || state.is_subscribed(name)) && (!options.special_use || special)
 }
 
-/// Names above such as are selected. RFC 5258 §3.5, CHILDINFO: whether those match
-/// a pattern does not matter.
-fn above_selected(state: &State, options: &ListOptions) -> BTreeSet<MailboxName> {
-    let mut above = BTreeSet::new();
-    if options.recursive_match {
-        let names = state.subscriptions();
-        for name in names.filter(|name| is_selected(state, options, name)) {
+/// Names above such as are selected. RFC 5258 §3.5, CHILDINFO.
+#[derive(Default)]
+struct Above {
+    /// Whether those match a pattern does not matter.
+    all: BTreeSet<MailboxName>,
+    /// Above one that matches none, and so is not told itself.
+    unseen: BTreeSet<MailboxName>,
+}
+
+impl Above {
+    async fn of(
+        state: &State,
+        names: &BTreeMap<MailboxName, bool>,
+        options: &ListOptions,
+        patterns: &Patterns,
+    ) -> Self {
+        let mut above = Self::default();
+        for (index, (name, &level)) in names.iter().enumerate() {
+            if index % NAMES_MAX == NAMES_MAX - 1 {
+                tokio::task::yield_now().await;
+            }
+            if level || !is_selected(state, options, name) {
+                continue;
+            }
+            let matched = patterns.matches(name);
             let mut level = name.parent();
             while let Some(parent) = level {
                 level = parent.parent();
-                above.insert(parent);
+                if !matched {
+                    above.unseen.insert(parent.clone());
+                }
+                above.all.insert(parent);
             }
         }
+        above
     }
-    above
+}
+
+/// The patterns of one LIST or LSUB.
+struct Patterns(Vec<Pattern>);
+
+impl Patterns {
+    fn new(reference: &str, patterns: &[String]) -> Self {
+        let patterns = patterns.iter();
+        Self(
+            patterns
+                // RFC 9051 §6.3.9: in the extended syntax, "arguments that are empty
+                // strings are ignored"; in the other one they ask for the root.
+                .filter(|pattern| !pattern.is_empty())
+                .map(|pattern| Pattern::new(reference, pattern))
+                .collect(),
+        )
+    }
+
+    fn matches(&self, name: &MailboxName) -> bool {
+        let name = name.as_str();
+        self.0.iter().any(|pattern| pattern.matches(name))
+    }
 }
 
 /// RFC 3501 §6.3.8: an empty pattern asks for the separator and the root.
@@ -332,16 +427,10 @@ async fn each_match(
     names: &BTreeMap<MailboxName, bool>,
     mut write: impl FnMut(&mut Vec<u8>, &MailboxName, bool),
 ) -> Result<(), StreamError> {
-    let patterns: Vec<Pattern> = patterns
-        .iter()
-        .map(|pattern| Pattern::new(reference, pattern))
-        .collect();
+    let patterns = Patterns::new(reference, patterns);
     let mut out = Vec::new();
     for (index, (name, &level)) in names.iter().enumerate() {
-        if patterns
-            .iter()
-            .any(|pattern| pattern.matches(name.as_str()))
-        {
+        if patterns.matches(name) {
             write(&mut out, name, level);
         }
         if index % NAMES_MAX == NAMES_MAX - 1 {

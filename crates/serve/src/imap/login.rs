@@ -143,6 +143,7 @@ pub(super) async fn unauthenticate(session: &mut Session, tag: &Tag) -> Step {
     let limits = within(&session.stream.node().limits, Limits::BEFORE_LOGIN);
     session.reader.set_limits(limits);
     session.reader.set_utf8_names(false);
+    session.reader.set_charset_fixed(false);
     answer(session, tag, Reply::ok("nobody is logged in now")).await?;
     if !session.stream.stop_deflate().await? {
         // "Servers MAY close the connection with an untagged BYE response".

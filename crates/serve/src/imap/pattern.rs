@@ -1,6 +1,7 @@
 //! The patterns of LIST and LSUB. RFC 3501 §6.3.8.
 
 use terms::MailboxName;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// A reference and a pattern together: `*` stands for anything, `%` for anything
 /// without a separator.
@@ -8,9 +9,10 @@ use terms::MailboxName;
 pub(super) struct Pattern(Vec<char>);
 
 impl Pattern {
+    /// In the form of Unicode that names have. RFC 9051 §5.1.
     pub(super) fn new(reference: &str, pattern: &str) -> Self {
         let mut chars: Vec<char> = Vec::new();
-        for c in reference.chars().chain(pattern.chars()) {
+        for c in reference.chars().chain(pattern.chars()).nfc() {
             // `**`, `*%` and `%*` say no more than `*`, and `%%` no more than `%`.
             match (chars.last(), c) {
                 (Some('*'), '*' | '%') | (Some('%'), '%') => {}
@@ -105,6 +107,7 @@ mod tests {
             ("", "a", false),
             ("", "", true),
             ("Entw%", "Entwürfe", true),
+            ("Entwu\u{308}r%", "Entwürfe", true),
         ] {
             assert_eq!(
                 Pattern::new("", pattern).matches(name),

@@ -4,7 +4,7 @@
 //! NAMESPACE (RFC 2342 §5). Rights are asked of the newest list, by each command.
 
 use super::reply::Reply;
-use super::user::{User, existing};
+use super::user::{User, check_own, existing};
 use crate::accounts::{Account, AccountName};
 use account::{Mailbox as Record, Rights, State};
 use proto::imap::Mailbox;
@@ -173,6 +173,24 @@ impl User {
             id,
             rights,
         })
+    }
+
+    /// A mailbox that messages go into. RFC 4314 §4: the right i. RFC 9051 §6.3.12:
+    /// TRYCREATE, "unless it is certain that the destination mailbox cannot be created".
+    pub(super) async fn found_target(&self, place: Place) -> Result<Found, Reply> {
+        if place.owner.is_none() {
+            check_own(&place.name)?;
+        }
+        let reply = match self.found_at(place.clone(), Rights::INSERT).await {
+            Ok(found) => return Ok(found),
+            Err(reply) => reply,
+        };
+        let state = place.account.fresh().await?;
+        let missing = state.mailbox_named(&place.name).is_none();
+        if missing && self.may_create(&place).await.is_ok() {
+            return Err(reply.or_try_create());
+        }
+        Err(reply)
     }
 
     /// Whether all of `asked` are there.

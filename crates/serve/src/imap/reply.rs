@@ -98,6 +98,11 @@ impl Reply {
         self
     }
 
+    /// Whether it says OK.
+    pub(super) fn is_ok(&self) -> bool {
+        self.status == Status::Ok
+    }
+
     /// Whether it says BAD.
     pub(super) fn is_bad(&self) -> bool {
         self.status == Status::Bad

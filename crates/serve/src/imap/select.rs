@@ -5,6 +5,7 @@ use super::reply::{Reply, Tell};
 use super::resync::resync;
 use super::selected::{Selected, Shown, known_flags};
 use super::session::emit;
+use super::status::uid_next;
 use super::uid_only::{names_numbers, uid_required};
 use super::user::{Done, User};
 use crate::stream::Stream;
@@ -150,9 +151,7 @@ fn describe(out: &mut Vec<u8>, selected: &Selected, state: &State, enabled: Enab
         Code::UidValidity(mailbox.uid_validity),
         "as long as this stays, so do the UIDs",
     );
-    if let Some(uid_next) = mailbox.uid_next {
-        ok(Code::UidNext(uid_next), "the next UID");
-    }
+    ok(Code::UidNext(uid_next(mailbox)), "the next UID");
     // RFC 7162 §3.1.2.1: to all, for there are clients that look for it before they
     // enable anything.
     ok(

@@ -116,6 +116,6 @@ impl User {
 }
 
 /// Where all identifiers have been given, the last one stands for the next.
-fn uid_next(record: &Record) -> Uid {
+pub(super) fn uid_next(record: &Record) -> Uid {
     record.uid_next.unwrap_or(Uid::MAX)
 }

@@ -2,6 +2,7 @@
 
 use super::Imap;
 use super::enabled::Enabled;
+use super::list::Renamed;
 use super::metadata::Annotations;
 use super::place::{OTHER_USERS, is_reserved};
 use super::reply::{Reply, Tell};
@@ -14,7 +15,7 @@ use crate::accounts::{Account, Unavailable};
 use crate::auth::Directory;
 use crate::sessions::SessionHeld;
 use crate::stream::{Stream, StreamError};
-use account::{FlagRights, State};
+use account::State;
 use proto::imap::response;
 use proto::imap::response::{Code, Status};
 use proto::imap::{CommandBody, Mailbox, Tag};
@@ -90,9 +91,25 @@ impl User {
             Body::Acl(command) => self.acl(stream, command).await,
             Body::Close => self.close().await,
             Body::Unselect => Ok(self.unselect()),
-            Body::Create { mailbox, uses } => self.create(mailbox, &uses).await,
-            Body::Delete(mailbox) => self.delete(mailbox).await,
-            Body::Rename { from, to } => self.rename(from, to).await,
+            Body::Create {
+                mailbox,
+                uses,
+                old_name,
+            } => {
+                let renamed = Renamed::of(&mailbox, old_name);
+                let created = self.create(mailbox, &uses).await;
+                self.told_renamed(stream, renamed, created).await
+            }
+            Body::Delete { mailbox, old_name } => {
+                let renamed = Renamed::of(&mailbox, old_name);
+                let deleted = self.delete(mailbox).await;
+                self.told_renamed(stream, renamed, deleted).await
+            }
+            Body::Rename { from, to, old_name } => {
+                let renamed = Renamed::of(&to, old_name);
+                let done = self.rename(from, to).await;
+                self.told_renamed(stream, renamed, done).await
+            }
             Body::Subscribe(mailbox) => self.subscribe(mailbox, true).await,
             Body::Unsubscribe(mailbox) => self.subscribe(mailbox, false).await,
             Body::List {
@@ -212,14 +229,6 @@ impl User {
         let selected = self.selected.as_ref()?;
         let other = selected.account.id() != self.account.id();
         other.then(|| selected.account.clone())
-    }
-
-    /// The flags that the user may change in their own mailboxes.
-    pub(super) fn own_flags(&self) -> FlagRights {
-        FlagRights {
-            deleted: self.may_delete,
-            ..FlagRights::ALL
-        }
     }
 
     /// Whether something may come that the session is told unasked.

@@ -20,6 +20,7 @@ pub(in crate::imap) struct Open {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::imap) struct Start {
     pub(in crate::imap) mailbox: Mailbox,
+    pub(in crate::imap) old_name: Option<String>,
     pub(in crate::imap) replaces: Option<Replaces>,
     pub(in crate::imap) part: AppendPart,
     pub(in crate::imap) open: Open,
@@ -39,7 +40,8 @@ pub(super) fn replace(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<Start> {
 }
 
 fn start(cursor: &mut Cursor<'_>, replaces: Option<Replaces>) -> Parsed<Start> {
-    let mailbox = super::one_mailbox(cursor)?;
+    cursor.sp()?;
+    let (mailbox, old_name) = cursor.mailbox_as_given()?;
     let mut open = Open {
         single: replaces.is_some(),
         ..Open::default()
@@ -49,6 +51,7 @@ fn start(cursor: &mut Cursor<'_>, replaces: Option<Replaces>) -> Parsed<Start> {
     go_on(cursor, &mut open, &mut part)?;
     Ok(Start {
         mailbox,
+        old_name,
         replaces,
         part,
         open,

@@ -1,6 +1,6 @@
 //! CREATE's arguments.
 
-use super::cursor::{Cursor, Parsed};
+use super::cursor::{Cursor, Parsed, named};
 use crate::imap::command::{CommandBody, IllegalName};
 use terms::{MailboxName, SpecialUse};
 
@@ -20,12 +20,18 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
         uses = use_attrs(cursor)?;
         cursor.expect(b')', "a closing parenthesis")?;
     }
-    let text = cursor.name_text(&octets);
-    let mailbox = text.ok_or(IllegalName::Encoding).and_then(|text| {
-        let name = text.strip_suffix(MailboxName::SEPARATOR).unwrap_or(&text);
-        MailboxName::new(name).map_err(IllegalName::Name)
-    });
-    Ok(CommandBody::Create { mailbox, uses })
+    let (mailbox, old_name) = match cursor.name_text(&octets) {
+        Some(text) => {
+            let name = text.strip_suffix(MailboxName::SEPARATOR).unwrap_or(&text);
+            named(name)
+        }
+        None => (Err(IllegalName::Encoding), None),
+    };
+    Ok(CommandBody::Create {
+        mailbox,
+        uses,
+        old_name,
+    })
 }
 
 /// RFC 6154 §6: `"(" [use-attr *(SP use-attr)] ")"`

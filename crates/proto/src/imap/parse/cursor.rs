@@ -391,15 +391,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// The same, with the text that was given where that is another one than the
-    /// name. INBOX may be written in any case.
+    /// name.
     pub(in crate::imap) fn mailbox_as_given(&mut self) -> Parsed<(Mailbox, Option<String>)> {
         let name = self.astring("a mailbox name")?;
-        let Some(text) = self.name_text(&name) else {
-            return Ok((Err(IllegalName::Encoding), None));
-        };
-        let name = MailboxName::new(&text).map_err(IllegalName::Name);
-        let differs = matches!(&name, Ok(name) if !name.as_str().eq_ignore_ascii_case(&text));
-        Ok((name, differs.then_some(text)))
+        Ok(match self.name_text(&name) {
+            Some(text) => named(&text),
+            None => (Err(IllegalName::Encoding), None),
+        })
     }
 
     /// The text of a mailbox name, or of a pattern of names: UTF-8 where the
@@ -529,6 +527,14 @@ impl<'a> Cursor<'a> {
         }
         Ok(i64::from(value))
     }
+}
+
+/// The name that a text means, and the text where that is another one: another
+/// form of Unicode, or INBOX in other letters (RFC 9051 §8 shows both alike).
+pub(in crate::imap) fn named(text: &str) -> (Mailbox, Option<String>) {
+    let name = MailboxName::new(text).map_err(IllegalName::Name);
+    let differs = matches!(&name, Ok(name) if name.as_str() != text);
+    (name, differs.then(|| text.to_owned()))
 }
 
 /// RFC 3501 §9, ATOM-CHAR

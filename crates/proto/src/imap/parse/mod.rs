@@ -66,7 +66,11 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         }
         "COPY" => copy(cursor, false),
         "CREATE" => create::create(cursor),
-        "DELETE" => one_mailbox(cursor).map(Body::Delete),
+        "DELETE" => {
+            cursor.sp()?;
+            let (mailbox, old_name) = cursor.mailbox_as_given()?;
+            Ok(Body::Delete { mailbox, old_name })
+        }
         "ENABLE" => enable(cursor),
         "EXAMINE" => select::select(cursor, true),
         "EXPUNGE" => Ok(Body::Expunge),
@@ -173,9 +177,14 @@ fn login(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
 
 /// RFC 3501 §9, rename
 fn rename(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
-    let from = one_mailbox(cursor)?;
-    let to = one_mailbox(cursor)?;
-    Ok(CommandBody::Rename { from, to })
+    cursor.sp()?;
+    let (from, mut old_name) = cursor.mailbox_as_given()?;
+    cursor.sp()?;
+    let (to, given) = cursor.mailbox_as_given()?;
+    if given.is_some() && old_name.is_none() {
+        old_name = from.as_ref().ok().map(ToString::to_string);
+    }
+    Ok(CommandBody::Rename { from, to, old_name })
 }
 
 /// RFC 3501 §9, status

@@ -163,7 +163,18 @@ fn mailbox_names() {
         parameters: SelectParameters::default(),
     };
     for (text, expected) in [
-        ("SELECT inBox", select(name("INBOX"), false)),
+        (
+            "SELECT inBox",
+            CommandBody::Select {
+                mailbox: name("INBOX"),
+                read_only: false,
+                parameters: SelectParameters {
+                    old_name: Some("inBox".to_owned()),
+                    ..SelectParameters::default()
+                },
+            },
+        ),
+        ("SELECT INBOX", select(name("INBOX"), false)),
         ("EXAMINE \"Sent Mail\"", select(name("Sent Mail"), true)),
         ("SELECT {5}\r\na]b/c", select(name("a]b/c"), false)),
         ("SELECT Entw&APw-rfe", select(name("Entwürfe"), false)),
@@ -182,6 +193,7 @@ fn mailbox_names() {
             CommandBody::Create {
                 mailbox: name("owatagusiam"),
                 uses: Vec::new(),
+                old_name: None,
             },
         ),
         (
@@ -189,17 +201,45 @@ fn mailbox_names() {
             CommandBody::Create {
                 mailbox: Err(IllegalName::Name(MailboxNameError::EmptyLevel)),
                 uses: Vec::new(),
+                old_name: None,
             },
         ),
         (
             "DELETE blurdybloop",
-            CommandBody::Delete(name("blurdybloop")),
+            CommandBody::Delete {
+                mailbox: name("blurdybloop"),
+                old_name: None,
+            },
+        ),
+        (
+            "DELETE \"u\u{308}\"",
+            CommandBody::Delete {
+                mailbox: name("ü"),
+                old_name: Some("u\u{308}".to_owned()),
+            },
         ),
         (
             "RENAME a b",
             CommandBody::Rename {
                 from: name("a"),
                 to: name("b"),
+                old_name: None,
+            },
+        ),
+        (
+            "RENAME a \"u\u{308}\"",
+            CommandBody::Rename {
+                from: name("a"),
+                to: name("ü"),
+                old_name: Some("a".to_owned()),
+            },
+        ),
+        (
+            "RENAME inbox b",
+            CommandBody::Rename {
+                from: name("INBOX"),
+                to: name("b"),
+                old_name: Some("inbox".to_owned()),
             },
         ),
         (

@@ -9,6 +9,7 @@ mod body;
 mod source;
 mod target;
 
+use super::list::Renamed;
 use super::reply::{Reply, Tell};
 use super::session::{End, Got, Session, Step};
 use crate::limits::Octets;
@@ -28,10 +29,12 @@ const MESSAGES_MAX: usize = 10_000;
 pub(super) async fn append(session: &mut Session, head: AppendHead) -> Step {
     let AppendHead {
         mailbox,
+        old_name,
         replaces,
         mut part,
         ..
     } = head;
+    let renamed = Renamed::of(&mailbox, old_name);
     let mut appending = match Target::find(session, mailbox, replaces).await {
         Ok((target, room)) => Appending {
             share: target.share(session.stream.node()),
@@ -65,6 +68,14 @@ pub(super) async fn append(session: &mut Session, head: AppendHead) -> Step {
                     let reply = match appending.end_message().await {
                         Ok(()) => appending.bind(session).await,
                         Err(reply) => reply,
+                    };
+                    // RFC 9051 §6.3.12
+                    let reply = match &session.user {
+                        Some(user) => {
+                            let stream = &mut session.stream;
+                            user.told_renamed(stream, renamed, Ok(reply)).await?
+                        }
+                        None => reply,
                     };
                     session.finish(&tag, reply).await?;
                     return Ok(None);

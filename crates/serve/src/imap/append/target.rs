@@ -23,6 +23,8 @@ pub(super) struct Target {
     name: MailboxName,
     /// Flags that may be set there.
     may: FlagRights,
+    /// The user may read it, and so learn what became of a message there.
+    readable: bool,
     /// REPLACE: what goes.
     replaced: Option<(MailboxId, Uid)>,
 }
@@ -87,11 +89,8 @@ impl Target {
             Some(replaces) => Some(replaced(user, replaces)?),
             None => None,
         };
-        // RFC 4314 §4: the right i.
         let place = user.place(new_name(mailbox)?).await?;
-        let own = place.owner.is_none();
-        let found = user.found_at(place, Rights::INSERT).await;
-        let found = found.map_err(|reply| if own { reply.or_try_create() } else { reply })?;
+        let found = user.found_target(place).await?;
         if let Some(selected) = &user.selected
             && replaced.is_some()
             && selected.account.id() != found.place.account.id()
@@ -108,6 +107,7 @@ impl Target {
             account: found.place.account,
             name: found.place.name,
             may: FlagRights::of(found.rights),
+            readable: found.rights.has(Rights::READ),
             replaced,
         };
         Ok((target, room))
@@ -146,11 +146,17 @@ impl Target {
                 uid_validity, uids, ..
             }) => {
                 let code = Code::AppendUid(uid_validity, uids);
+                // RFC 9051 §6.3.12: to others "it would disclose information".
+                let code = Some(code).filter(|_| self.readable);
                 if !replaces {
-                    return Reply::ok("appended").with(code);
+                    let reply = Reply::ok("appended");
+                    return match code {
+                        Some(code) => reply.with(code),
+                        None => reply,
+                    };
                 }
                 // RFC 8508 §3.1: told before the expunge.
-                session.untagged(Status::Ok, Some(&code), "the replacement is there");
+                session.untagged(Status::Ok, code.as_ref(), "the replacement is there");
                 Reply::ok("replaced")
             }
             Ok(_) => Reply::ok("appended"),
