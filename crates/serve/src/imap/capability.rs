@@ -5,6 +5,7 @@ use proto::sasl::Mechanism;
 /// In every state. docs/RFCS.md lists each.
 const ALWAYS: &[&str] = &[
     "IMAP4rev1",
+    "IMAP4rev2",
     "LITERAL+",
     "SASL-IR",
     "ID",
