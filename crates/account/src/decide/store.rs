@@ -37,11 +37,15 @@ pub(super) fn store(
     let mirror = Keyword::new(COLLECTED).and_then(|word| target.keyword_place(&word));
     let wanted = match op.mode {
         // What nobody has ever set need not be made known to be cleared.
-        StoreMode::Remove => flags
-            .keywords()
-            .iter()
-            .filter_map(|keyword| target.keyword_place(keyword))
-            .collect(),
+        StoreMode::Remove => {
+            let keywords = flags.keywords().iter();
+            let mut places: Vec<u16> = keywords
+                .filter_map(|keyword| target.keyword_place(keyword))
+                .collect();
+            // The places are in the order of their first use, the names are not.
+            places.sort_unstable();
+            places
+        }
         StoreMode::Add | StoreMode::Replace => keywords.of(&flags)?,
     };
     let mirrored = mirror.map(|place| {

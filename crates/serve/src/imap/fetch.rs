@@ -146,6 +146,11 @@ impl Work<'_> {
             let text = "the transfer encoding of a part is not known";
             return Ok(Reply::no(Code::UnknownCte, text).telling(tell));
         }
+        if !self.uid && snapshot.has_lost(selected, uids) {
+            // RFC 2180 §4.1.2
+            let text = "some of the messages have been moved away";
+            return Ok(Reply::no(Code::ExpungeIssued, text).telling(tell));
+        }
         Ok(Reply::ok("fetched").telling(tell))
     }
 
@@ -300,6 +305,14 @@ impl Snapshot {
         let found = move |uid: Uid| self.state.row_or_ghost(mailbox, uid).ok().flatten();
         let found = uids.iter().filter_map(found);
         Box::new(found.filter_map(move |(row, keywords)| message(row, keywords)))
+    }
+
+    /// Whether there are ghosts among `uids` that cannot be read any more: a MOVE took
+    /// them away, or they have gone for good.
+    fn has_lost(&self, selected: &Selected, uids: &UidSet) -> bool {
+        let found = |uid| self.state.row_or_ghost(selected.mailbox(), uid);
+        let ghosts = self.ghosts.intersection(uids);
+        ghosts.iter().any(|uid| !matches!(found(uid), Ok(Some(_))))
     }
 
     /// Those of `uids` that are there and have no \Seen.

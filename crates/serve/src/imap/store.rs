@@ -132,7 +132,9 @@ impl User {
             changed,
             unchanged,
             modified,
+            missing: !missing.is_empty() && !wanted.uid,
         };
+        let missing = !missing.is_empty();
         let answered = if self.enabled.condstore {
             self.answer_with_modseqs(stream, &done, wanted).await?
         } else {
@@ -142,7 +144,7 @@ impl User {
             return Ok(Err(reply));
         }
         Ok(Ok(Came {
-            missing: !missing.is_empty(),
+            missing,
             modified: done.modified,
         }))
     }
@@ -157,8 +159,9 @@ impl User {
         let Some(selected) = &mut self.selected else {
             return Ok(Err(Self::nothing_selected()));
         };
-        // The session knows what its own command has done.
-        if let Some(number) = done.number {
+        // The session knows what its own command has done, but for which messages if it
+        // is told that some were not there.
+        if let Some(number) = done.number.filter(|_| !wanted.silent || !done.missing) {
             let known = if wanted.silent {
                 done.changed.difference(&done.untold)
             } else {
@@ -259,6 +262,8 @@ struct Written {
     untold: UidSet,
     unchanged: UidSet,
     modified: UidSet,
+    /// Some that were named by their numbers have been expunged.
+    missing: bool,
 }
 
 /// Those of `changed` that others have changed too, of which the session has not
