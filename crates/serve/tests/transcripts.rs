@@ -7,6 +7,8 @@
     reason = "these are tests"
 )]
 
+#[path = "client/decode.rs"]
+mod decode;
 #[path = "transcript/player.rs"]
 mod player;
 #[path = "transcript/script.rs"]
@@ -18,6 +20,7 @@ mod world;
 #[test]
 fn imap() {
     player::play_all("imap");
+    assert_eq!(decode::unneeded(), Vec::<&str>::new());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Plays a transcript against a server in memory.
 
+use crate::decode;
 use crate::script::{Bindings, Connection, Step, matches, parse, substitute};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -59,6 +60,9 @@ fn play(text: &str, protocol: &str, piece: usize) -> Result<(), String> {
             for (line, step) in parse(text, protocol) {
                 let played = player.step(step).await;
                 played.map_err(|failure| format!("line {line}: {failure}"))?;
+                player
+                    .understood()
+                    .map_err(|failure| format!("line {line}: {failure}"))?;
             }
             Ok(())
         })
@@ -137,6 +141,18 @@ impl Player {
         }
     }
 
+    /// Whether what came was understood by another program.
+    fn understood(&mut self) -> Result<(), String> {
+        let clients = self.clients.values_mut();
+        let all: Vec<String> = clients
+            .flat_map(|client| std::mem::take(&mut client.not_understood))
+            .collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        Err(all.join("\n"))
+    }
+
     async fn client(&mut self, connection: &Connection) -> &mut Client {
         if !self.clients.contains_key(connection) {
             let (protocol, number) = connection;
@@ -144,6 +160,8 @@ impl Player {
             let client = Client {
                 wire: Wire::Plain(wire),
                 received: Vec::new(),
+                undecoded: (protocol == "imap").then(Vec::new),
+                not_understood: Vec::new(),
                 ended: false,
             };
             self.clients.insert(connection.clone(), client);
@@ -181,6 +199,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Both for T {}
 struct Client {
     wire: Wire,
     received: Vec<u8>,
+    /// What of IMAP has not been a whole response yet.
+    undecoded: Option<Vec<u8>>,
+    /// Responses that are none to another program.
+    not_understood: Vec<String>,
     ended: bool,
 }
 
@@ -218,6 +240,13 @@ impl Client {
         let read = ready!(self.wire.pin().poll_read(cx, &mut buffer));
         self.ended = read.is_err() || buffer.filled().is_empty();
         self.received.extend_from_slice(buffer.filled());
+        if let Some(undecoded) = &mut self.undecoded {
+            undecoded.extend_from_slice(buffer.filled());
+            while let Some(end) = decode::response_end(undecoded) {
+                let response: Vec<u8> = undecoded.drain(..end).collect();
+                self.not_understood.extend(decode::decoded(&response).err());
+            }
+        }
         Poll::Ready(())
     }
 

@@ -532,7 +532,12 @@ impl World {
 
     /// The account of that name.
     pub(crate) async fn find(&mut self, name: &str) -> Result<Account, String> {
-        let server = self.server(false).await;
+        self.find_at(name, false).await
+    }
+
+    /// The account of that name, at the second server if so wished.
+    pub(crate) async fn find_at(&mut self, name: &str, second: bool) -> Result<Account, String> {
+        let server = self.server(second).await;
         let address = Address {
             local: name.to_owned(),
             domain: None,
