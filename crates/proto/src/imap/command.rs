@@ -42,7 +42,7 @@ pub type Mailbox = Result<MailboxName, IllegalName>;
 /// Why no mailbox can have this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IllegalName {
-    /// It is neither modified UTF-7 (RFC 3501 §5.1.3) nor UTF-8.
+    /// It is neither modified UTF-7 (RFC 3501 §5.1.3) nor UTF-8, whichever it has to be.
     Encoding,
     /// It breaks the rules of names.
     Name(MailboxNameError),
@@ -51,7 +51,7 @@ pub enum IllegalName {
 impl fmt::Display for IllegalName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Encoding => f.write_str("the mailbox name is not in modified UTF-7"),
+            Self::Encoding => f.write_str("the mailbox name is neither modified UTF-7 nor UTF-8"),
             Self::Name(error) => error.fmt(f),
         }
     }

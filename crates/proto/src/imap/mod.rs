@@ -1,4 +1,4 @@
-//! IMAP4rev1 (RFC 3501) and its extensions, the server's side.
+//! IMAP4rev1 (RFC 3501), IMAP4rev2 (RFC 9051) and their extensions, the server's side.
 //!
 //! [`CommandReader`] takes octets as they come, in pieces of any size, and
 //! gives [`Event`]s: whole commands, requests for a continuation, the octets of

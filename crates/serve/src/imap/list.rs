@@ -5,13 +5,13 @@ use super::pattern::Pattern;
 use super::place::{Others, is_reserved, may_match_others};
 use super::reply::Reply;
 use super::session::emit;
+use super::special_use::with_uses;
 use super::user::{Done, User};
 use crate::stream::{Stream, StreamError};
 use account::{Mailbox, Rights, State};
 use proto::imap::response::Code;
 use proto::imap::{ListOptions, response};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use terms::{MailboxName, SpecialUse, StatusItem};
 
 /// Names looked at before others get their turn.
@@ -262,7 +262,7 @@ impl<'a> Listing<'a> {
         }
         let own = state.account() == self.state.account();
         let shown = if own {
-            Arc::clone(&record.metadata)
+            with_uses(record)
         } else {
             without_private(&record.metadata)
         };

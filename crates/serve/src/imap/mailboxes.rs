@@ -2,6 +2,7 @@
 
 use super::place::Place;
 use super::reply::Reply;
+use super::special_use::usable;
 use super::user::{Done, User, check_own, existing, kept_for_others, new_name};
 use account::{Command, Outcome, Rights, SpecialUses};
 use proto::imap::Mailbox;
@@ -34,8 +35,7 @@ impl User {
         }
     }
 
-    /// RFC 6154 §3: what a mailbox can be for that is none yet. \All and \Flagged
-    /// would have to show messages that lie elsewhere.
+    /// RFC 6154 §3: what a mailbox can be for that is none yet.
     async fn special_uses(
         &self,
         place: &Place,
@@ -48,22 +48,7 @@ impl User {
             let text = "what a mailbox is for is its owner's affair";
             return Err(Reply::no(Code::UseAttr, text));
         }
-        let state = self.fresh().await?;
-        let mut found = Vec::new();
-        for special in uses {
-            match special {
-                None | Some(SpecialUse::All | SpecialUse::Flagged) => {
-                    let text = "mailboxes of that use are not kept here";
-                    return Err(Reply::no(Code::UseAttr, text));
-                }
-                Some(special) if state.mailbox_for(*special).is_some() => {
-                    let text = format!("there is a mailbox for {} already", special.as_str());
-                    return Err(Reply::no(Code::UseAttr, text));
-                }
-                Some(special) => found.push(*special),
-            }
-        }
-        Ok(found.into_iter().collect())
+        usable(&*self.fresh().await?, uses, None)
     }
 
     /// RFC 3501 §6.3.4

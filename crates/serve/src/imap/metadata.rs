@@ -3,6 +3,7 @@
 //! What RFC 5464 calls annotations of the server is kept for each account.
 
 use super::reply::Reply;
+use super::special_use::with_uses;
 use super::user::{Done, User, existing};
 use crate::accounts::{Account, ExecuteError};
 use crate::stream::{Stream, StreamError};
@@ -34,10 +35,11 @@ impl User {
         let Some(metadata) = state.metadata(of) else {
             return Ok(Reply::gone());
         };
-        let shown = if account.id() == self.account.id() {
-            Arc::clone(metadata)
-        } else {
-            without_private(metadata)
+        let own = account.id() == self.account.id();
+        let shown = match of.and_then(|id| state.mailbox(id)) {
+            _ if !own => without_private(metadata),
+            Some(record) => with_uses(record),
+            None => Arc::clone(metadata),
         };
         let found = Found::of(&shown, &asked.wanted);
         if !found.values.is_empty() {
@@ -67,6 +69,11 @@ impl User {
         }
         if let Some(reply) = refused(of, &asked.entries) {
             return Ok(reply);
+        }
+        if let (Some(mailbox), false) = (of, other)
+            && let Some(done) = self.set_uses(mailbox, &asked.entries).await
+        {
+            return done;
         }
         let own = asked.entries.clone();
         let command = Command::SetMetadata {

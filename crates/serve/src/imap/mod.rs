@@ -1,5 +1,5 @@
-//! IMAP: mailboxes for any number of programs at once. RFC 3501, with the
-//! extensions that `capability` announces.
+//! IMAP: mailboxes for any number of programs at once. RFC 3501, RFC 9051 for who
+//! enables it, and the extensions that `capability` announces.
 //!
 //! A session is a small loop over [`proto::imap::CommandReader`]. Each command
 //! has its own file and runs in a boxed future that is dropped at its end, so that
@@ -37,6 +37,7 @@ mod select;
 mod selected;
 mod session;
 mod sort;
+mod special_use;
 mod status;
 mod store;
 #[cfg(test)]
