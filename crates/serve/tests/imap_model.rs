@@ -156,7 +156,7 @@ impl Model {
         for session in sessions.iter_mut().filter(|session| session.idles) {
             let at = self.seen_by(session);
             while let Some(line) = session.wire.line_now().await {
-                self.hear(session, &line, at, true);
+                self.hear(session, &line, at, &What::Idle);
             }
             // RFC 2177 §3, and within the same step: also from another server.
             session.take_modseq("");
@@ -166,14 +166,18 @@ impl Model {
         self.sessions = sessions;
     }
 
-    fn hear(&self, session: &mut Session, line: &str, at: u64, expunges: bool) {
+    fn hear(&self, session: &mut Session, line: &str, at: u64, during: &What) {
         let truth = &self.truth;
         let behind = Behind {
             truth,
             at,
-            expunges,
+            expunges: may_expunge(during),
+            selects: matches!(during, What::Select { .. }),
         };
         session.hear(line, behind);
+        if !behind.selects {
+            session.check_expunges(truth);
+        }
     }
 
     async fn stop_idling(&mut self, session: &mut Session) {
@@ -182,7 +186,7 @@ impl Model {
         assert!(answer.starts_with("OK"), "{answer}");
         let at = self.seen_by(session);
         for line in lines {
-            self.hear(session, &line, at, true);
+            self.hear(session, &line, at, &What::Idle);
         }
         session.take_modseq(&answer);
         session.idles = false;
@@ -251,9 +255,9 @@ impl Model {
             });
             session.open = selected;
         }
-        let expunges = may_expunge(plan);
+        session.kind = plan.enables(session.kind);
         for line in lines.iter().take(cut.unwrap_or(usize::MAX)) {
-            self.hear(session, line, at, expunges);
+            self.hear(session, line, at, &plan.what);
         }
         if cut.is_some_and(|cut| cut <= lines.len()) {
             return None;
@@ -289,7 +293,7 @@ impl Model {
             assert!(told.is_some_and(|told| told <= highest), "{told:?}");
             assert!(mailbox == open.mailbox || told == Some(highest), "{told:?}");
         }
-        let told_all = may_expunge(plan) || !open.ghosts(&self.truth, at);
+        let told_all = may_expunge(&plan.what) || !open.ghosts(&self.truth, at);
         match plan.what {
             // What has changed is asked for next, where it is not told by itself.
             What::Select { .. } => {

@@ -1,7 +1,7 @@
 //! A command by chance.
 
 use crate::client::{Chance, Flags};
-use crate::session::{Open, Session};
+use crate::session::{Kind, Open, Session};
 use crate::truth::{Message, Truth};
 
 /// The mailboxes that it is about.
@@ -18,6 +18,20 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// What is switched on when it has been answered. RFC 7162 §3.1.
+    pub(crate) fn enables(&self, kind: Kind) -> Kind {
+        let qresync = kind.qresync || self.text == "ENABLE QRESYNC";
+        let condstore = kind.condstore
+            || qresync
+            || self.text == "ENABLE CONDSTORE"
+            || self.text.contains("MODSEQ");
+        Kind {
+            condstore,
+            qresync,
+            ..kind
+        }
+    }
+
     pub(crate) fn new(text: impl Into<String>, what: What) -> Self {
         let text = text.into();
         Self { text, what }
@@ -188,7 +202,7 @@ fn key(session: &Session, open: &Open, truth: &Truth, chance: &mut Chance) -> Ke
         0 | 1 => Key::Has(["\\Seen", "\\Flagged", "\\Deleted", "$x"][chance.below(4)]),
         2 => Key::Lacks(["\\Seen", "\\Flagged", "\\Deleted", "$y"][chance.below(4)]),
         3 => Key::Content(1 + chance.below(truth.contents.max(1) as usize) as u32),
-        4 if session.kind.condstore => {
+        4 if session.kind.condstore || chance.one_in(8) => {
             Key::ModSeq(truth.head.saturating_sub(chance.below(30) as u64))
         }
         5 => Key::Saved,
@@ -218,15 +232,14 @@ pub(crate) fn plan(session: &Session, truth: &Truth, chance: &mut Chance) -> Pla
     match chance.below(24) {
         0 => of_account(session, &name, chance),
         1 | 2 => append(&name, truth, chance),
-        3 => {
-            let idles = chance.below(2) == 0;
-            let text = if idles { "IDLE" } else { "NOOP" };
-            let what = if idles { What::Idle } else { What::Nothing };
-            Plan {
-                text: text.to_owned(),
-                what,
+        3 => match chance.below(5) {
+            0 | 1 => Plan::new("IDLE", What::Idle),
+            2 if chance.one_in(2) => {
+                let name = chance.pick(&["CONDSTORE", "QRESYNC"]);
+                Plan::new(format!("ENABLE {name}"), What::Question)
             }
-        }
+            _ => Plan::new("NOOP", What::Nothing),
+        },
         4 => match chance.below(6) {
             0 => Plan::new("CLOSE", What::Close),
             1 => Plan::new("UNSELECT", What::Unselect),
@@ -399,7 +412,9 @@ fn fetch(
     let since = (condstore && chance.one_in(3))
         .then(|| open.highest.saturating_sub(chance.below(6) as u64).max(1));
     let vanished = since.is_some() && session.kind.qresync && targets.uid;
-    let modseq = if condstore { " MODSEQ" } else { "" };
+    // Whoever asks for it switches it on.
+    let asks = condstore || chance.one_in(10);
+    let modseq = if asks { " MODSEQ" } else { "" };
     let items = if body {
         format!("(UID BODY[]{modseq})")
     } else {
@@ -452,8 +467,8 @@ fn search(session: &Session, open: &Open, truth: &Truth, uid: bool, chance: &mut
 
 /// Whether an expunge may be told while it is answered. RFC 9051 §7.5.1, RFC 7162
 /// §3.2.10.
-pub(crate) fn may_expunge(plan: &Plan) -> bool {
-    match &plan.what {
+pub(crate) fn may_expunge(what: &What) -> bool {
+    match what {
         What::Store(store) => store.targets.uid,
         What::Fetch { targets, .. } => targets.uid,
         What::Search { uid, keys, .. } => {

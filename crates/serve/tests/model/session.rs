@@ -170,6 +170,8 @@ pub(crate) struct Behind<'a> {
     pub(crate) truth: &'a Truth,
     pub(crate) at: u64,
     pub(crate) expunges: bool,
+    /// It is answered what a SELECT has asked.
+    pub(crate) selects: bool,
 }
 
 impl Session {
@@ -186,11 +188,7 @@ impl Session {
         let line = line.strip_prefix("* ").expect("an untagged response");
         assert!(!line.starts_with("BYE"), "{line}");
         assert!(!line.starts_with("BAD"), "{line}");
-        if let Some(highest) = number_after(line, "[HIGHESTMODSEQ ")
-            && let Some(open) = &mut self.open
-        {
-            open.seen = open.seen.max(highest);
-        }
+        self.see_highest(line, behind);
         let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
         match first {
             "OK" => self.hear_ok(rest, behind.truth),
@@ -208,6 +206,25 @@ impl Session {
                 let number: usize = number.parse().expect(line);
                 self.hear_number(number, rest, behind);
             }
+        }
+    }
+
+    /// HIGHESTMODSEQ: none beyond what the session has been told, for a client may
+    /// take it as its own at once. SELECT says it before what has changed.
+    fn see_highest(&mut self, line: &str, behind: Behind<'_>) {
+        let highest = number_after(line, "HIGHESTMODSEQ ");
+        let (Some(highest), Some(open)) = (highest, &mut self.open) else {
+            return;
+        };
+        if let Some(status) = line.strip_prefix("STATUS ") {
+            let name = behind.truth.mailboxes[open.mailbox].name.as_deref();
+            if status.split(' ').next() != name {
+                return;
+            }
+        }
+        open.seen = open.seen.max(highest);
+        if !behind.selects {
+            self.check_told(behind.truth, highest);
         }
     }
 
@@ -277,7 +294,7 @@ impl Session {
         let mailbox = &behind.truth.mailboxes[open.mailbox];
         let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         match name {
-            "EXISTS" => take_arrivals(open, mailbox, number, behind.at),
+            "EXISTS" => take_arrivals(open, mailbox, number, behind),
             "RECENT" => {
                 assert!(!self.kind.rev2, "RECENT");
                 assert!(number <= open.view.len(), "RECENT {number}");
@@ -377,11 +394,31 @@ impl Session {
     /// A client that takes the highest mod-sequence that it saw as its own, and whose
     /// line is cut now, must not miss anything.
     pub(crate) fn check_highest(&self, truth: &Truth) {
+        if let Some(open) = &self.open {
+            self.check_told(truth, open.highest);
+        }
+    }
+
+    /// Nor while it is answered: expunges are told before anything that is later.
+    pub(crate) fn check_expunges(&self, truth: &Truth) {
+        let Some(open) = self.open.as_ref().filter(|_| self.kind.qresync) else {
+            return;
+        };
+        let messages = &truth.mailboxes[open.mailbox].messages;
+        let highest = open.highest.max(open.seen);
+        for uid in &open.view {
+            let missed = messages[uid]
+                .expunged
+                .is_some_and(|change| change <= highest);
+            assert!(!missed, "at {highest} the expunge of {uid} is not told");
+        }
+    }
+
+    fn check_told(&self, truth: &Truth, highest: u64) {
         let Some(open) = self.open.as_ref().filter(|_| self.kind.condstore) else {
             return;
         };
         let messages = &truth.mailboxes[open.mailbox].messages;
-        let highest = open.highest;
         assert!(highest <= truth.head, "{highest} is beyond all");
         for uid in &open.view {
             let expunged = messages[uid].expunged;
@@ -415,12 +452,23 @@ impl Session {
 }
 
 /// EXISTS: those that have come, in order.
-fn take_arrivals(open: &mut Open, mailbox: &Mailbox, count: usize, at: u64) {
+fn take_arrivals(open: &mut Open, mailbox: &Mailbox, count: usize, behind: Behind<'_>) {
     assert!(count >= open.view.len(), "EXISTS {count}");
     let more = count - open.view.len();
-    let new = mailbox.live(at).into_iter().filter(|uid| *uid > open.last);
+    let new = mailbox
+        .live(behind.at)
+        .into_iter()
+        .filter(|uid| *uid > open.last);
     let new: Vec<u32> = new.take(more).collect();
     assert_eq!(new.len(), more, "EXISTS {count}");
+    // While an expunge is held back, nothing that came after it is told.
+    let expunged = |uid: &u32| mailbox.messages[uid].expunged;
+    let held = open.view.iter().filter_map(expunged).min();
+    let came = |uid: &u32| mailbox.messages[uid].versions[0].modseq;
+    let late = new
+        .iter()
+        .find(|uid| held.is_some_and(|held| came(uid) > held));
+    assert_eq!(late, None, "came after an expunge that is not told");
     open.view.extend(&new);
     open.last = open
         .view
