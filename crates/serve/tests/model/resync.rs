@@ -74,12 +74,16 @@ pub(crate) fn keep_found(session: &mut Session) {
 /// know all before is asked for again.
 pub(crate) fn keep(session: &Session, open: Option<Open>, truth: &Truth) -> Option<Open> {
     let mut open = open?;
-    if open.view.is_empty() {
+    let upto = match open.view.is_empty() {
         // Cut before it was told how many there are: as it was before.
+        true => u32::MAX,
+        false => open.upto(),
+    };
+    open.told.retain(|uid, _| *uid <= upto);
+    if open.told.keys().any(|uid| !open.view.contains(uid)) {
+        // Cut before it was told what has gone: it counts as it did before.
         open.view = open.told.keys().copied().collect();
     }
-    let upto = open.upto();
-    open.told.retain(|uid, _| *uid <= upto);
     open.seen = 0;
     if !session.kind.condstore {
         open.told.clear();
