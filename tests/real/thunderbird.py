@@ -176,6 +176,55 @@ def imap_untouched(mail):
         wait_for(lambda: sorted(local_ids(profile)), ids(1, 4))
 
 
+def write_filters(profile, *filters):
+    """Filters for what comes into INBOX: what Thunderbird does there without anybody's hand."""
+    folder = profile / "Mail" / "localhost"
+    folder.mkdir(parents=True)
+    lines = ['version="9"', 'logging="no"']
+    for number, (subject, *actions) in enumerate(filters):
+        lines += [f'name="{number}"', 'enabled="yes"', 'type="17"']
+        for action, value in actions:
+            lines += [f'action="{action}"', *([f'actionValue="{value}"'] if value else [])]
+        lines += [f'condition="AND (subject,contains,{subject})"']
+    (folder / "msgFilterRules.dat").write_text("\n".join(lines) + "\n")
+
+
+def on_server(mail, mailbox="INBOX"):
+    """Of each message its number and its flags."""
+    session = imap_login(mail)
+    session.select(mailbox, readonly=True)
+    data = session.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")[1]
+    session.logout()
+    return {
+        int(re.search(rb"<(\d+)@", octets)[1]): set(re.findall(rb"[\\$][A-Za-z1]+", head))
+        - {b"\\Recent"} for head, octets in (one for one in data if isinstance(one, tuple))
+    }
+
+
+@case
+def imap_filters(mail):
+    """Thunderbird flags, tags, copies, moves and deletes what it finds."""
+    filled(mail, 1)
+    profile = write_profile(mail.folder / "profile", "imap", mail.ports["imap"])
+    folder = "imap://ann%40example.org@localhost/"
+    write_filters(
+        profile, ("Message 2:", ("Move to folder", folder + "Archive")),
+        ("Message 3:", ("Mark flagged", ""), ("AddTag", "$label1")),
+        ("Message 4:", ("Mark read", ""), ("Copy to folder", folder + "Sent")),
+        ("Message 5:", ("Delete", "")),
+    )
+    with thunderbird(profile):
+        wait_for(lambda: local_ids(profile), ids(1, 1))
+        for number in range(2, 7):
+            mail.deliver(USER, sample(number))
+        wait_for(lambda: on_server(mail), {
+            1: set(), 3: {b"\\Flagged", b"$label1"}, 4: {b"\\Seen"}, 6: set(),
+        })
+        wait_for(lambda: set(on_server(mail, "Archive")), {2})
+        wait_for(lambda: set(on_server(mail, "Sent")), {4})
+        wait_for(lambda: set(on_server(mail, "Trash")), {5})
+
+
 if __name__ == "__main__":
     if not shutil.which("thunderbird"):
         raise SystemExit("thunderbird is not installed")
