@@ -18,7 +18,7 @@ use crate::{cut, header, search_text};
 use terms::{InternalDate, Malformed, Reader, Writer};
 
 /// Rows of another version are made anew.
-pub const DERIVED_VERSION: u8 = 5;
+pub const DERIVED_VERSION: u8 = 6;
 
 /// Longest row.
 pub const DERIVED_OCTETS_MAX: usize = 256 * 1024;
@@ -288,7 +288,7 @@ fn write_part(writer: &mut Writer, node: &Node<'_>, base: usize, charsets: bool)
         TransferEncoding::Unknown => 3,
     };
     let content_type = &node.head.content_type;
-    let is_text = node.shape == Shape::Leaf && content_type.is_media("text");
+    let is_text = search_text::is_readable(node);
     let is_html = is_text && content_type.is("text", "html");
     writer.u8(kind | encoding << 2 | u8::from(is_text) << 4 | u8::from(is_html) << 5);
     writer.varint(node.header.saturating_sub(base) as u64);

@@ -53,11 +53,18 @@ fn put_header(header: &[u8], out: &mut String) {
     }
 }
 
-fn put_body(message: &[u8], node: &Node<'_>, out: &mut String) {
+/// Whether a part is text to read: also what a mail server reports (RFC 3464, 8098),
+/// which is of media type message and has addresses in it that people look for.
+pub(crate) fn is_readable(node: &Node<'_>) -> bool {
     let content_type = &node.head.content_type;
-    if node.shape != Shape::Leaf || !content_type.is_media("text") {
+    node.shape == Shape::Leaf && (content_type.is_media("text") || content_type.is_media("message"))
+}
+
+fn put_body(message: &[u8], node: &Node<'_>, out: &mut String) {
+    if !is_readable(node) {
         return;
     }
+    let content_type = &node.head.content_type;
     let encoding = node.head.encoding.as_deref().unwrap_or_default();
     let charset = content_type.parameter("charset").unwrap_or_default();
     let octets = cut(message, node.body, node.end);

@@ -30,23 +30,26 @@ impl User {
         }
     }
 
-    /// RFC 9208 §4.1.3
+    /// RFC 9208 §4.1.3. One's own mailbox need not be there: whoever asks may be about
+    /// to make it.
     pub(super) async fn get_quota_root(&mut self, stream: &mut Stream, mailbox: Mailbox) -> Done {
         let found = async {
             let name = existing(mailbox)?;
             let place = self.place(name.clone()).await?;
-            // RFC 4314 §4
-            Ok((name, self.found_at(place, Rights::READ).await?))
+            if place.owner.is_none() {
+                return Ok((name, Some(self.fresh().await?)));
+            }
+            // RFC 4314 §4. What others take up is theirs to know.
+            self.found_at(place, Rights::READ).await?;
+            Ok((name, None))
         };
         match found.await {
-            Ok((name, found)) => {
-                // What others take up is theirs to know.
-                let own = found.place.owner.is_none();
+            Ok((name, own)) => {
                 let utf8 = self.enabled.utf8;
                 emit(stream, |out| {
-                    response::quota_root(out, &name, own.then_some(ROOT), utf8);
-                    if own {
-                        write_quota(out, &found.state);
+                    response::quota_root(out, &name, own.is_some().then_some(ROOT), utf8);
+                    if let Some(state) = &own {
+                        write_quota(out, state);
                     }
                 });
                 Ok(Reply::ok("that is all"))

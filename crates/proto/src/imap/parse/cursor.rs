@@ -311,13 +311,14 @@ impl<'a> Cursor<'a> {
             }))
     }
 
-    /// RFC 3501 §9, nz-number: 32 bits, not zero.
+    /// RFC 3501 §9, nz-number: 32 bits, not zero, and no zero in front.
     pub(in crate::imap) fn nz_number(&mut self) -> Parsed<u32> {
         let at = self.at;
+        let leading_zero = self.peek() == Some(b'0');
         let number = self.number64()?;
         u32::try_from(number)
             .ok()
-            .filter(|&number| number != 0)
+            .filter(|_| !leading_zero)
             .ok_or(Fail::Syntax(SyntaxError {
                 expected: "a number from 1 to 4294967295",
                 at,

@@ -302,6 +302,11 @@ impl Appending {
         else {
             return Ok(());
         };
+        if body.octets() == 0 && body.trouble().is_none() {
+            // RFC 3502 §3: with no octets where a message should be a client withdraws
+            // the whole command.
+            return Err(Reply::no(Code::Cannot, "nothing to append"));
+        }
         let message = body.finish(flags, date, utf8).await?;
         self.room.take(u64::from(message.size));
         self.messages.push(message);
