@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Restante and Dovecot, asked the same.
 
-One script of IMAP commands is played to both. What must differ (texts for people,
+Scripts of IMAP commands are played to both. What must differ (texts for people,
 UIDVALIDITY, zones of dates) is made alike; every difference that is left must stand
 in differences.txt with its reason, and nothing may stand there that is not found.
 
@@ -22,303 +22,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from differ_scripts import SCRIPTS
 from server import free_port, server
 
 REVIEWED = Path(__file__).with_name("differences.txt")
 USER, PASSWORD = "ann@example.org", "sesame"
-
-PLAIN = b"""From: "Bea, of House" <bea@example.net>
-To: Ann <ann@example.org>, list: x@example.org, "y z"@example.org;, undisclosed:;
-Cc: (comment) carl@[10.0.0.1]
-Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= and more
-Date: Mon, 02 Nov 2026 10:00:00 +0100
-Message-ID: <1@example.net>
-X-Folded: one
-\ttwo
-  three
-
-Hello needle.
-.leading dot
-"""
-REPLY = b"""From: ann@example.org (Ann)
-To: bea@example.net
-Subject: Re: =?utf-8?q?Gr=C3=BC=C3=9Fe?= and more
-Date: Mon, 2 Nov 2026 08:00:00 -0500
-In-Reply-To: <1@example.net>
-Message-ID: <2@example.net>
-Reply-To: other@example.org
-Sender: secretary@example.org
-
-answer
-"""
-NESTED = b"""From: zed@example.org
-Subject: nested
-Date: Sun, 01 Nov 2026 10:00:00 +0000
-Message-ID: <3@example.net>
-References: <1@example.net> <2@example.net>
-MIME-Version: 1.0
-Content-Type: multipart/mixed; boundary="outer"
-
-preamble
---outer
-Content-Type: text/plain; charset=utf-8; format=flowed
-Content-Transfer-Encoding: quoted-printable
-Content-Description: the text
-Content-Language: de, en
-
-Gr=C3=BC=C3=9Fe=
- und Kuchen
---outer
-Content-Type: message/rfc822
-Content-Disposition: attachment; filename="inner.eml"
-
-From: inner@example.org
-To: ann@example.org
-Subject: inside
-Content-Type: multipart/alternative; boundary=inner
-
---inner
-Content-Type: text/plain
-
-plain inside
---inner
-Content-Type: text/html; charset="iso-8859-1"
-Content-Transfer-Encoding: base64
-Content-ID: <html@example.org>
-Content-Location: http://example.org/
-
-PGI+ZvxyPC9iPg==
---inner--
---outer
-Content-Type: application/octet-stream; name*=utf-8''f%C3%BCr.bin
-Content-Transfer-Encoding: base64
-Content-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==
-
-AAECAwQ=
---outer--
-epilogue
-"""
-BROKEN = b"""From: @,;<>
-Subject: broken
-Date: yesterday
-Content-Type: multipart/mixed; boundary=nope
-
-there is no part in here
-"""
-HEADERLESS = b"""
-a body and no header
-"""
-BODYLESS = b"""Subject: no body
-From: nobody
-"""
-UNKNOWN = b"""Subject: unknown encoding
-Content-Transfer-Encoding: x-none
-
-what
-"""
-DIGEST = b"""Subject: digest
-Content-Type: multipart/digest; boundary=d
-
---d
-
-Subject: first of digest
-
-one
---d
-Content-Type: text/plain
-
-two
---d--
-"""
-MESSAGES = [PLAIN, REPLY, NESTED, BROKEN, HEADERLESS, BODYLESS, UNKNOWN, DIGEST]
-
-
-def crlf(octets):
-    return octets.replace(b"\n", b"\r\n")
-
-
-def append(name, octets, flags="", day=1):
-    date = f"{day:2d}-Nov-2026 12:00:00 +0000"
-    octets = crlf(octets)
-    head = f'APPEND {name} {flags}"{date}" {{{len(octets)}+}}\r\n'
-    return head.encode() + octets
-
-
-def script():
-    """The commands, and what is to be closed over between them."""
-    for day, octets in enumerate(MESSAGES, 1):
-        yield append("INBOX", octets, "(\\Seen) " if day == 2 else "", day)
-    yield from [
-        "NOOP",
-        'LIST "" *',
-        'LIST "" ""',
-        'LIST "" "%"',
-        "CREATE work",
-        "CREATE work/deep/down",
-        "CREATE work",
-        "CREATE INBOX",
-        'CREATE "a&AOQ-"',
-        'LIST "" "work*"',
-        'LIST "work/" "%"',
-        'LIST "" "%/%"',
-        "SUBSCRIBE work",
-        'LSUB "" "*"',
-        'LSUB "" "%"',
-        "UNSUBSCRIBE work",
-        'LSUB "" "work*"',
-        "STATUS INBOX (MESSAGES RECENT UIDNEXT UNSEEN)",
-        "STATUS nope (MESSAGES)",
-        "STATUS INBOX ()",
-        "STATUS INBOX (NOPE)",
-        "FETCH 1 FLAGS",
-        "EXAMINE INBOX",
-        "STORE 1 +FLAGS (\\Seen)",
-        "SELECT INBOX",
-        "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)",
-        "FETCH 1:* ENVELOPE",
-        "FETCH 1:* BODY",
-        "FETCH 1:* BODYSTRUCTURE",
-        "FETCH 1:* BODY.PEEK[HEADER]",
-        "FETCH 1:* BODY.PEEK[TEXT]",
-        "FETCH 1:* RFC822.HEADER",
-        "FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT X-Folded From)]",
-        "FETCH 1:* BODY.PEEK[HEADER.FIELDS.NOT (SUBJECT From To Date)]",
-        "FETCH 1:* BODY.PEEK[1]",
-        "FETCH 1:* BODY.PEEK[1.MIME]",
-        "FETCH 1:* BODY.PEEK[2]",
-        "FETCH 3 (BODY.PEEK[2.HEADER] BODY.PEEK[2.TEXT] BODY.PEEK[2.MIME])",
-        "FETCH 3 (BODY.PEEK[2.1] BODY.PEEK[2.2] BODY.PEEK[2.2.MIME] BODY.PEEK[2.3])",
-        "FETCH 3 BODY.PEEK[2.HEADER.FIELDS (To)]",
-        "FETCH 3 BODY.PEEK[3]<2.3>",
-        "FETCH 1 (BODY.PEEK[]<0.10> BODY.PEEK[]<99999.10>)",
-        "FETCH 1 BODY.PEEK[]<0.0>",
-        "FETCH 3 (BINARY.PEEK[1] BINARY.PEEK[3] BINARY.SIZE[1] BINARY.SIZE[3])",
-        "FETCH 3 BINARY.PEEK[1]<3.4>",
-        "FETCH 3 BINARY.PEEK[9]",
-        "FETCH 7 BINARY.PEEK[1]",
-        "FETCH 1 BODY[TEXT]",
-        "FETCH 1 (FLAGS",
-        "FETCH 1 NOPE",
-        "FETCH 99 FLAGS",
-        "FETCH 1 ()",
-        "FETCH 1 FAST",
-        "FETCH 1 (FAST)",
-        "UID FETCH 1:3 FLAGS",
-        "UID FETCH 99:100 FLAGS",
-        "SEARCH ALL",
-        "SEARCH NOT ALL",
-        "SEARCH TEXT needle",
-        "SEARCH BODY NEEDLE",
-        "SEARCH BODY inside",
-        "SEARCH SUBJECT gr\u00fc\u00dfe",
-        "SEARCH CHARSET UTF-8 SUBJECT \"GR\u00dc\u00dfE\"",
-        "SEARCH CHARSET UTF-8 BODY \"Gr\u00fc\u00dfe und\"",
-        "SEARCH BODY f\u00fcr",
-        "SEARCH FROM bea",
-        "SEARCH TO y",
-        "SEARCH CC carl",
-        "SEARCH HEADER X-Folded two",
-        "SEARCH HEADER Reply-To \"\"",
-        "SEARCH HEADER Nope \"\"",
-        "SEARCH SENTON 2-Nov-2026",
-        "SEARCH SENTBEFORE 2-Nov-2026",
-        "SEARCH SENTSINCE 2-Nov-2026",
-        "SEARCH SINCE 4-Nov-2026 BEFORE 6-Nov-2026",
-        "SEARCH ON 1-Nov-2026",
-        "SEARCH LARGER 200 SMALLER 600",
-        "SEARCH UNSEEN UNANSWERED",
-        "SEARCH OR SEEN 3",
-        "SEARCH UID 2:4 NOT 3",
-        "SEARCH 99",
-        "SEARCH KEYWORD $Nope",
-        "SEARCH CHARSET X-NONE ALL",
-        "SEARCH",
-        "SEARCH NOPE",
-        "SEARCH (ALL",
-        "UID SEARCH UID 1:*",
-        "SORT (SUBJECT) UTF-8 ALL",
-        "SORT (REVERSE SUBJECT) UTF-8 ALL",
-        "SORT (DATE) UTF-8 ALL",
-        "SORT (REVERSE DATE FROM) US-ASCII ALL",
-        "SORT (FROM) UTF-8 ALL",
-        "SORT (TO) UTF-8 ALL",
-        "SORT (CC) UTF-8 ALL",
-        "SORT (SIZE) UTF-8 ALL",
-        "SORT (ARRIVAL) UTF-8 ALL",
-        "SORT (REVERSE ARRIVAL) UTF-8 1:3",
-        "SORT (DISPLAYFROM) UTF-8 ALL",
-        "SORT (DISPLAYTO) UTF-8 ALL",
-        "SORT (NOPE) UTF-8 ALL",
-        "SORT (SUBJECT) X-NONE ALL",
-        "UID SORT (SUBJECT) UTF-8 SEEN",
-        "THREAD REFERENCES UTF-8 ALL",
-        "THREAD REFS UTF-8 ALL",
-        "THREAD ORDEREDSUBJECT UTF-8 ALL",
-        "UID THREAD REFERENCES UTF-8 SUBJECT more",
-        "THREAD NOPE UTF-8 ALL",
-        "SEARCH RETURN (MIN MAX COUNT) ALL",
-        "SEARCH RETURN () NOT SEEN",
-        "UID SEARCH RETURN (ALL COUNT) TEXT nowhere",
-        "SEARCH RETURN (SAVE) SEEN",
-        "FETCH $ UID",
-        "SEARCH $ UNSEEN",
-        "SEARCH RETURN (NOPE) ALL",
-        "SEARCH OLDER 100",
-        "SEARCH YOUNGER 100",
-        "SORT RETURN (ALL) (SUBJECT) UTF-8 ALL",
-        "SORT RETURN (MIN MAX COUNT) (REVERSE DATE) UTF-8 ALL",
-        "STATUS INBOX (SIZE MESSAGES)",
-        'APPEND work CATENATE (URL "/INBOX/;UID=1/;SECTION=HEADER" URL "/INBOX/;UID=2/;SECTION=TEXT")',
-        'APPEND work CATENATE (URL "/INBOX/;UID=99")',
-        'APPEND work CATENATE (URL "nonsense")',
-        "UID FETCH 1:2 PREVIEW",
-        'LIST "" "*" RETURN (CHILDREN)',
-        'LIST (SUBSCRIBED) "" "*"',
-        'LIST (SUBSCRIBED RECURSIVEMATCH) "" "%"',
-        'LIST (RECURSIVEMATCH) "" "%"',
-        'LIST (NOPE) "" "%"',
-        'LIST "" ("INBOX" "work/%")',
-        'LIST "" "work" RETURN (STATUS (MESSAGES UNSEEN))',
-        'LIST (SPECIAL-USE) "" "*"',
-        "STORE 1 +FLAGS (\\Flagged $Work)",
-        "STORE 1 -FLAGS ($Work)",
-        "STORE 1 FLAGS (\\Seen)",
-        "STORE 1:2 +FLAGS.SILENT (\\Answered)",
-        "STORE 1 +FLAGS (\\Seen)",
-        "STORE 1 +FLAGS (\\Recent)",
-        "STORE 99 +FLAGS (\\Seen)",
-        "UID STORE 99 +FLAGS (\\Seen)",
-        "COPY 1:2 work",
-        "COPY 1 nope",
-        "UID COPY 99 work",
-        "MOVE 2 work",
-        "UID MOVE 99 work",
-        "STATUS work (MESSAGES UNSEEN UIDNEXT)",
-        "STORE 1 +FLAGS (\\Deleted)",
-        "UID EXPUNGE 4",
-        "EXPUNGE",
-        "FETCH 1:* (UID FLAGS)",
-        append("work", PLAIN) + b" \"01-Nov-2026 12:00:00 +0000\" {5+}\r\nhello",
-        "APPEND nope {3}",
-        append("work", b"Subject: part of another\n\n"),
-        "RENAME work job",
-        "RENAME nope other",
-        'LIST "" "*"',
-        "DELETE job",
-        "DELETE nope",
-        "DELETE INBOX",
-        'LIST "" "*"',
-        "CLOSE",
-        "FETCH 1 FLAGS",
-        "SELECT nope",
-        "SELECT INBOX",
-        "UNSELECT",
-        "CHECK",
-        "NAMESPACE",
-        "NOPE",
-        "NOOP extra",
-        "LOGOUT",
-    ]
 
 
 class Server:
@@ -415,6 +123,9 @@ def fetch(items):
             value = moment(value)
         if name == "MODSEQ":
             value = b"N"
+        if value == b"NIL" and re.match(r"(BODY|BINARY)\[", name):
+            # RFC 3501 §6.4.5: of a part that is not there Restante says NIL, Dovecot "".
+            value = ""
         pairs[name] = shown(value)
     return " ".join(f"{name} {value}" for name, value in sorted(pairs.items()))
 
@@ -433,13 +144,16 @@ def code(octets):
     if words[0] == "MAILBOXID":
         # RFC 8474, which Dovecot 2.3 does not know.
         code = ""
+    if words[0] == "CLIENTBUG":
+        # RFC 5530 §3: Dovecot finds fault with a STATUS of the selected mailbox.
+        code = ""
     if words[0] == "CAPABILITY":
         words = words[:1]
     return f"{status} [{' '.join(words)}]" if code else status
 
 
-def alike(octets):
-    """A response in the form in which it is compared."""
+def alike(octets, extended=False, with_children=False):
+    """A response in the form in which it is compared; `extended` is to a LIST with options."""
     octets = octets.removesuffix(b"\r\n")
     words = octets.split(b" ")
     if octets.startswith(b"+"):
@@ -452,35 +166,141 @@ def alike(octets):
     if words[1] in (b"LIST", b"LSUB", b"FLAGS"):
         tokens = parsed(octets)
         # RFC 6154 §2: what mailboxes are for may be told, or only when asked for.
-        tokens[2] = sorted(set(tokens[2]) - SPECIAL_USES)
+        flags = set(tokens[2]) - SPECIAL_USES
+        if words[1] == b"LIST":
+            # RFC 3501 §7.2.2: Dovecot alone says \\Marked.
+            flags -= {b"\\Marked", b"\\UnMarked"}
+        if extended:
+            # RFC 5258 §3: a level without a mailbox is \\NonExistent, to Dovecot \\Noselect.
+            flags = {b"\\Noselect" if flag == b"\\NonExistent" else flag for flag in flags}
+            if not with_children:
+                # §3.4: Restante tells of children unasked.
+                flags -= {b"\\HasChildren", b"\\HasNoChildren"}
+            tokens[4:-1], tokens[-1:] = [], [shown(tokens[4:]).replace('"', "").encode()]
+        tokens[2] = sorted(flags)
         name = tokens[-1]
         tokens[-1] = name.encode("latin-1") if isinstance(name, str) else name
         return " ".join(map(shown, tokens))
     if words[1] == b"STATUS":
         tokens = parsed(octets)
         items = tokens[-1]
-        tokens[-1] = [one for pair in sorted(zip(items[::2], items[1::2])) for one in pair]
+        counts = {b"HIGHESTMODSEQ", b"UIDVALIDITY"}
+        pairs = [(one, b"N" if one in counts else two)
+                 for one, two in sorted(zip(items[::2], items[1::2]))]
+        tokens[-1] = [one for pair in pairs for one in pair]
         return " ".join(map(shown, tokens))
+    if words[1] in (b"ID", b"CAPABILITY"):
+        # Who they are and what they can do is another matter.
+        return f"* {words[1].decode()}"
+    if words[1] == b"METADATA":
+        # Strings are strings, however they are written; entries in the order of their names.
+        tokens = parsed(octets)
+        if isinstance(tokens[3], list):
+            pairs = sorted(zip(tokens[3][::2], tokens[3][1::2]))
+            tokens[3] = [one for pair in pairs for one in pair]
+        return " ".join(map(shown, tokens))
+    if words[1] in (b"ACL", b"MYRIGHTS", b"LISTRIGHTS"):
+        # Rights in the order of the alphabet; the rest of a list of required ones as it is.
+        tokens = [bytes(sorted(word)) if 2 < at and set(word) <= set(b"lrswipkxteacd") else word
+                  for at, word in enumerate(words)]
+        return b" ".join(tokens[:3] + sorted(tokens[3:])).decode("latin-1")
+    octets = re.sub(rb"\bMODSEQ \d+", b"MODSEQ N", octets)
     return octets.decode("latin-1")
 
 
-def play(port):
-    connection = Server(port)
-    login = connection.ask(f"LOGIN {USER} {PASSWORD}")[-1]
-    assert login.startswith(b"x OK"), login
-    found = []
-    for command in script():
+def user_of(name):
+    return USER if name == "first" else f"{name}@example.org"
+
+
+def visible(text):
+    """A space at the end is seen in the list."""
+    return re.sub(r" $", r"\\x20", text)
+
+
+class Player:
+    """Plays a script: its connections, and what the server said that steps refer to."""
+
+    def __init__(self, port, name):
+        self.port, self.user = port, user_of(name)
+        self.counts = name in ("condstore", "qresync")
+        self.connections = {}
+        self.values = {b"$MODSEQ": b"1", b"$UIDVALIDITY": b"1", b"$MARK": b"1"}
+
+    def connection(self, number):
+        if number not in self.connections:
+            self.connections[number] = Server(self.port)
+            login = self.connections[number].ask(f"LOGIN {self.user} {PASSWORD}")[-1]
+            assert login.startswith(b"x OK"), login
+        return self.connections[number]
+
+    def play(self, step):
+        """The step as it is called in the list, and the answers in the form that is compared."""
+        number, command = step if isinstance(step, tuple) else (1, step)
+        octets = command if isinstance(command, bytes) else command.encode()
+        text = octets.split(b"\r\n", 1)[0] if len(octets) > 100 else octets
+        text = text.decode("latin-1").encode("unicode_escape").decode().replace("\\\\", "\\")
+        text = visible(text if number == 1 else f"({number}) {text}")
+        if octets == b"MARK":
+            self.values[b"$MARK"] = self.values[b"$MODSEQ"]
+            return text, []
+        for name, value in self.values.items():
+            octets = octets.replace(name, value)
         try:
-            answers = connection.ask(command)
+            answers = self.connection(number).ask(octets)
         except (EOFError, OSError):
             answers = [b"* BYE closed\r\n"]
+        for answer in answers:
+            self.note(answer)
+        extended = re.match(rb"(?i)LIST (\(|\S+ \(|.* RETURN)", octets) is not None
+        how = extended, b"CHILDREN" in octets
+        return text, sorted(visible(alike(one, *how)) for one in self.compared(answers))
+
+    def compared(self, answers):
+        """Without what one of them is known to say alone."""
+        # RFC 8474, which Dovecot 2.3 does not know.
         answers = [answer for answer in answers if not answer.startswith(b"* OK [MAILBOXID")]
-        found.append((command, sorted(map(alike, answers))))
+        # RFC 7162 §3.1.2.1: Restante keeps mod-sequences from the beginning, Dovecot from the
+        # first that asks.
+        if not self.counts:
+            answers = [one for one in answers if not one.startswith(b"* OK [HIGHESTMODSEQ")]
+        # RFC 3501 §7.3.2: Dovecot tells RECENT also when one of them is expunged.
+        if not any(answer.endswith(b" EXISTS\r\n") for answer in answers):
+            answers = [answer for answer in answers if not answer.endswith(b" RECENT\r\n")]
+        return answers
+
+    def note(self, answer):
+        for modseq in re.findall(rb"MODSEQ \(?(\d+)", answer):
+            newest = max(int(modseq), int(self.values[b"$MODSEQ"]))
+            self.values[b"$MODSEQ"] = b"%d" % newest
+        if found := re.search(rb"\[UIDVALIDITY (\d+)", answer):
+            self.values[b"$UIDVALIDITY"] = found[1]
+
+
+def play(port):
+    """All scripts: what was asked, and what came."""
+    found = []
+    for name, script in SCRIPTS.items():
+        player = Player(port, name)
+        for step in script():
+            text, answers = player.play(step)
+            found.append((text if name == "first" else f"{name}: {text}", answers))
     return found
 
 
 DOVECOT = """
 protocols = imap
+mail_plugins = acl quota
+protocol imap {{
+  mail_plugins = acl quota imap_acl imap_quota
+  imap_metadata = yes
+}}
+plugin {{
+  acl = vfile
+  quota = count
+  quota_vsizes = yes
+  quota_rule = *:storage=1G
+}}
+mail_attribute_dict = file:%h/attributes
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/dovecot.log
@@ -564,12 +384,14 @@ class Dovecot:
             folder=folder, port=self.port, users=users, password=PASSWORD,
             uid=uid, gid=gid,
         ))
-        self.process = subprocess.Popen(
-            ["/usr/sbin/dovecot", "-F", "-c", config], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )
+        self.config = config
 
     def __enter__(self):
+        """Starts it."""
+        self.process = subprocess.Popen(
+            ["/usr/sbin/dovecot", "-F", "-c", self.config], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -581,6 +403,10 @@ class Dovecot:
                     raise RuntimeError(f"dovecot does not start: {error}") from None
                 time.sleep(0.05)
 
+    def restart(self):
+        self.__exit__()
+        return self.__enter__()
+
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(timeout=30)
@@ -589,13 +415,14 @@ class Dovecot:
 def differences():
     """What only one of them says, by command: `-` Dovecot's, `+` ours."""
     with server() as ours:
-        ours.add_account(USER, PASSWORD)
+        for name in [*SCRIPTS, "bob"]:
+            ours.add_account(user_of(name), PASSWORD)
+            ours.command("account", "set", user_of(name), "--quota", "1G")
         found = play(ours.ports["imap"])
     with tempfile.TemporaryDirectory(prefix="differ-") as folder, Dovecot(folder) as theirs:
         expected = play(theirs.port)
     different, asked = {}, {}
-    for (command, mine), (_, other) in zip(found, expected):
-        text = command if isinstance(command, str) else command.split(b"\r\n")[0].decode()
+    for (text, mine), (_, other) in zip(found, expected):
         asked[text] = asked.get(text, 0) + 1
         if asked[text] > 1:
             text += f" ({asked[text]})"
