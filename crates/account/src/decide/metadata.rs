@@ -57,6 +57,17 @@ pub(super) fn set_metadata(
         mailbox: of,
         entries: changed,
     });
+    if let Some(id) = of {
+        // RFC 7162 §3.2: it "MUST increment the per-mailbox mod-sequence", which a
+        // STORE does, of no message too.
+        draft.push(Change::Stored {
+            mailbox: id,
+            keywords: Vec::new(),
+            groups: Vec::new(),
+            counts: mailbox(state, id)?.counts,
+            clocks: Vec::new(),
+        });
+    }
     Ok(draft.decision(Outcome::Done))
 }
 
