@@ -4,7 +4,7 @@ use super::reply::{Reply, Tell};
 use super::session::{Got, Session, Step};
 use crate::accounts::Account;
 use crate::stream::Filled;
-use futures::future::{Either, select};
+use futures::future::{Either, select, select_all};
 use proto::imap::Tag;
 use proto::imap::response::Status;
 use std::pin::pin;
@@ -43,13 +43,15 @@ pub(super) async fn idle(session: &mut Session, tag: Tag) -> Step {
         };
         // Taken before looking, so that nothing falls between.
         let account = user.account.clone();
-        let other = user.other_account();
         let seen = account.snapshot().head();
-        let other = other.map(|other| (other.snapshot().head(), other));
+        let others = user.other_accounts().into_iter();
+        let others: Vec<_> = others
+            .map(|other| (other.snapshot().head(), other))
+            .collect();
         // Boxed: telling takes more room than waiting, and is soon over.
         Box::pin(user.tell(&mut session.stream, Tell::All)).await?;
         let filled = if user.awaits_news() {
-            let newer = pin!(newer(&account, seen, other.as_ref()));
+            let newer = pin!(newer(&account, seen, &others));
             // Both are cancel safe.
             match select(pin!(session.stream.fill(keep_alive)), newer).await {
                 Either::Left((filled, _)) => filled?,
@@ -69,12 +71,15 @@ pub(super) async fn idle(session: &mut Session, tag: Tag) -> Step {
     }
 }
 
-/// Returns when there is something new in the account, or in another one whose
-/// mailbox is selected. Cancel safe.
-async fn newer(account: &Account, seen: ModSeq, other: Option<&(ModSeq, Account)>) {
+/// Returns when there is something new in the account, or in one of the others. Cancel
+/// safe.
+async fn newer(account: &Account, seen: ModSeq, others: &[(ModSeq, Account)]) {
     let own = pin!(account.newer_than(seen));
-    match other {
-        None => drop(own.await),
-        Some((seen, other)) => drop(select(own, pin!(other.newer_than(*seen))).await),
+    if others.is_empty() {
+        drop(own.await);
+        return;
     }
+    let others = others.iter();
+    let others = others.map(|(seen, other)| Box::pin(other.newer_than(*seen)));
+    drop(select(own, select_all(others)).await);
 }

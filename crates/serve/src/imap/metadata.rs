@@ -1,4 +1,4 @@
-//! GETMETADATA, SETMETADATA, and METADATA unasked. RFC 5464.
+//! GETMETADATA and SETMETADATA. RFC 5464.
 //!
 //! What RFC 5464 calls annotations of the server is kept for each account.
 
@@ -6,16 +6,15 @@ use super::reply::Reply;
 use super::special_use::with_uses;
 use super::user::{Done, User, existing};
 use crate::accounts::{Account, ExecuteError};
-use crate::stream::{Stream, StreamError};
-use account::{Command, METADATA_LIMITS, Metadata, Refusal, Rights, State};
+use crate::stream::Stream;
+use account::{Command, METADATA_LIMITS, Metadata, Refusal, Rights};
 use proto::imap::response::{self, Code};
 use proto::imap::{GetMetadata, Mailbox, MetadataDepth, MetadataOptions, SetMetadata};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use terms::{MailboxId, MailboxName, ModSeq};
+use terms::{MailboxId, MailboxName};
 
 /// Of which mailbox annotations are; `None`: of the account itself.
-type Of = Option<MailboxId>;
+pub(super) type Of = Option<MailboxId>;
 
 /// RFC 5464 §3.3: "any one of" these, besides l.
 pub(super) const ANNOTATED: Rights = Rights::READ
@@ -82,10 +81,8 @@ impl User {
         };
         match account.execute(command).await {
             Ok(_) => {
-                if let Some(known) = &mut self.annotations
-                    && !other
-                {
-                    known.own = Some((of, own));
+                if let Some(annotations) = &mut self.annotations {
+                    annotations.was_set(account.id(), of, own);
                 }
                 Ok(Reply::ok("set"))
             }
@@ -113,31 +110,6 @@ impl User {
             return Err(self.not_allowed(Rights::READ));
         }
         Ok((Some(name), found.place.account, Some(found.id)))
-    }
-
-    /// From now on the session hears of annotations that others change. RFC 5464
-    /// §4.4.
-    pub(super) fn enable_metadata(&mut self) {
-        if self.annotations.is_none() {
-            let known = Annotations::of(&self.account.snapshot());
-            self.annotations = Some(Box::new(known));
-        }
-    }
-
-    /// Tells which annotations others have changed. RFC 5464 §4.4.2.
-    pub(super) async fn tell_metadata(&mut self, stream: &mut Stream) -> Result<(), StreamError> {
-        let Some(known) = &mut self.annotations else {
-            return Ok(());
-        };
-        let state = self.account.snapshot();
-        if state.metadata_changed() <= known.seen {
-            known.own = None;
-            return Ok(());
-        }
-        let now = Annotations::of(&state);
-        let out = now.changed_since(known, &state, self.enabled.utf8);
-        **known = now;
-        stream.send(&out).await
     }
 }
 
@@ -179,7 +151,7 @@ impl<'a> Found<'a> {
 }
 
 /// Whether an entry is for its owner's eyes alone. RFC 5464 §3.2.
-fn is_private(entry: &str) -> bool {
+pub(super) fn is_private(entry: &str) -> bool {
     entry == "/private" || entry.starts_with("/private/")
 }
 
@@ -208,80 +180,4 @@ fn refused(of: Of, entries: &[(String, Option<Vec<u8>>)]) -> Option<Reply> {
         return Some(Reply::no(Code::NoPerm, "/shared/admin is the operator's"));
     }
     None
-}
-
-/// Names, and what they are set to; `None`: removed.
-type Entries = Vec<(String, Option<Vec<u8>>)>;
-
-/// The annotations that a session has been told of.
-pub(super) struct Annotations {
-    /// All changes up to this one.
-    seen: ModSeq,
-    all: BTreeMap<Of, Metadata>,
-    /// What the command that runs has set: its session knows.
-    own: Option<(Of, Entries)>,
-}
-
-impl Annotations {
-    fn of(state: &State) -> Self {
-        let account = state.metadata(None).map(|metadata| (None, metadata));
-        let mailboxes = state
-            .mailboxes()
-            .map(|mailbox| (Some(mailbox.id), &mailbox.metadata));
-        Self {
-            seen: state.metadata_changed(),
-            all: account
-                .into_iter()
-                .chain(mailboxes.filter(|(_, metadata)| !metadata.is_empty()))
-                .map(|(of, metadata)| (of, Arc::clone(metadata)))
-                .collect(),
-            own: None,
-        }
-    }
-
-    /// What is to be told to somebody who knows `old`, names in UTF-8 or not.
-    fn changed_since(&self, old: &Self, state: &State, utf8: bool) -> Vec<u8> {
-        let mut out = Vec::new();
-        let none = Metadata::default();
-        let mut keys: Vec<Of> = self.all.keys().chain(old.all.keys()).copied().collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for of in keys {
-            let name = of
-                .and_then(|id| state.mailbox(id))
-                .map(|record| &record.name);
-            if of.is_some() && name.is_none() {
-                // It went, and its annotations with it.
-                continue;
-            }
-            let before = old.all.get(&of).unwrap_or(&none);
-            let now = self.all.get(&of).unwrap_or(&none);
-            if Arc::ptr_eq(before, now) {
-                continue;
-            }
-            let mut changed: Vec<&str> = before
-                .keys()
-                .chain(now.keys())
-                .filter(|entry| before.get(*entry) != now.get(*entry))
-                .filter(|entry| !old.is_own(of, entry, now.get(*entry)))
-                .map(String::as_str)
-                .collect();
-            changed.sort_unstable();
-            changed.dedup();
-            if !changed.is_empty() {
-                response::metadata_changed(&mut out, name, changed, utf8);
-            }
-        }
-        out
-    }
-
-    /// Whether the session itself has given the entry this value.
-    fn is_own(&self, of: Of, entry: &str, value: Option<&Vec<u8>>) -> bool {
-        let Some((own, entries)) = &self.own else {
-            return false;
-        };
-        let mut last = entries.iter().rev();
-        let set = last.find(|(name, _)| name == entry);
-        *own == of && set.is_some_and(|(_, set)| set.as_ref() == value)
-    }
 }

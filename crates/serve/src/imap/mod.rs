@@ -12,6 +12,7 @@
 //! or the connection is closed.
 
 mod acl;
+mod annotations;
 mod append;
 mod capability;
 mod compress;

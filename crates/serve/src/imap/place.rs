@@ -17,7 +17,7 @@ use terms::{AccountId, MailboxId, MailboxName};
 pub(super) const OTHER_USERS: &str = "Users";
 
 /// Accounts looked into by one LIST at the most: those that name the user first.
-const SHARERS_MAX: usize = 1_000;
+pub(super) const SHARERS_MAX: usize = 1_000;
 
 /// Where a name leads.
 #[derive(Clone)]
@@ -99,7 +99,7 @@ impl User {
     }
 
     /// Opens another user's account, if that can be used.
-    async fn open_owner(
+    pub(super) async fn open_owner(
         &self,
         directory: &account::directory::State,
         id: AccountId,

@@ -1,9 +1,9 @@
 //! What a session is allowed after login.
 
 use super::Imap;
+use super::annotations::Annotations;
 use super::enabled::Enabled;
 use super::list::Renamed;
-use super::metadata::Annotations;
 use super::place::{OTHER_USERS, is_reserved};
 use super::reply::{Reply, Tell};
 use super::search::Asked;
@@ -194,13 +194,12 @@ impl User {
         if check && self.selected.is_none() {
             return Ok(Self::nothing_selected());
         }
-        let other = match &self.selected {
-            Some(selected) if selected.account.id() != self.account.id() => {
-                selected.account.fresh().await.is_err()
+        for account in self.other_accounts() {
+            if account.fresh().await.is_err() {
+                return Ok(Unavailable.into());
             }
-            _ => false,
-        };
-        if other || self.account.fresh().await.is_err() {
+        }
+        if self.account.fresh().await.is_err() {
             return Ok(Unavailable.into());
         }
         Ok(Reply::ok("done"))
@@ -224,11 +223,16 @@ impl User {
         self.tell_metadata(stream).await
     }
 
-    /// The account of the mailbox that is selected, where that is another user's.
-    pub(super) fn other_account(&self) -> Option<Account> {
-        let selected = self.selected.as_ref()?;
-        let other = selected.account.id() != self.account.id();
-        other.then(|| selected.account.clone())
+    /// The accounts of others of which the session may be told something: that of the
+    /// mailbox that is selected, and those whose annotations it hears of.
+    pub(super) fn other_accounts(&self) -> Vec<Account> {
+        let selected = self.selected.as_ref().map(|selected| &selected.account);
+        let other = selected.filter(|selected| selected.id() != self.account.id());
+        let followed = self.annotations.iter();
+        let followed = followed.flat_map(|annotations| annotations.others());
+        let followed =
+            followed.filter(|account| other.is_none_or(|other| other.id() != account.id()));
+        other.into_iter().chain(followed).cloned().collect()
     }
 
     /// Whether something may come that the session is told unasked.
