@@ -74,8 +74,14 @@ impl Progress {
 
     fn tell(&self, stream: &mut Stream, tag: &Tag) {
         let done = self.done.load(Ordering::Relaxed);
-        let known = self.goal.map(|goal| (done.min(goal), goal));
-        let code = Code::InProgress(tag.as_str().to_owned(), known);
+        // RFC 9585 §4: the goal "MUST be greater than PROGRESS".
+        let known = self
+            .goal
+            .filter(|&goal| done < goal)
+            .map(|goal| (done, goal));
+        // "If it contains the "]" character, it MUST be set to NIL".
+        let tag = Some(tag.as_str()).filter(|tag| !tag.contains(']'));
+        let code = Code::InProgress(tag.map(str::to_owned), known);
         emit(stream, |out| {
             response::status(out, "*", Status::Ok, Some(&code), "still at it");
         });

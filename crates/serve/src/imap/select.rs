@@ -35,7 +35,7 @@ impl User {
             return Ok(Reply::bad("QRESYNC takes ENABLE QRESYNC"));
         }
         if self.enabled.uid_only && names_numbers(&parameters) {
-            // RFC 9586 §3
+            // RFC 9586 §3.7
             return Ok(uid_required());
         }
         // Whatever comes of it, the mailbox selected before is so no longer.

@@ -163,7 +163,7 @@ impl Selected {
         }
         let mut out = Vec::new();
         if enabled.qresync || enabled.uid_only {
-            // RFC 7162 §3.2.10.2, RFC 9586 §3
+            // RFC 7162 §3.2.10.2, RFC 9586 §3.6
             response::vanished(&mut out, false, &told.vanished);
         } else {
             for number in told.expunged {
@@ -297,7 +297,7 @@ pub(super) struct Shown {
     pub(super) uid: bool,
     pub(super) flags: bool,
     pub(super) modseq: bool,
-    /// As UIDFETCH, where the identifier stands in front. RFC 9586 §3.
+    /// As UIDFETCH, where the identifier stands in front. RFC 9586 §3.3.
     pub(super) uid_only: bool,
 }
 

@@ -27,11 +27,11 @@ pub struct Fetch<'a> {
     /// What is asked for, macros resolved; for UID FETCH with UID among them.
     pub items: &'a [FetchItem],
     /// Whether internationalised messages go as they are: to others they go in
-    /// the form of RFC 6858. RFC 9755 §7.
+    /// the form of RFC 6858. RFC 9755 §8.
     pub utf8: bool,
     /// Whether what lies in a message/global is shown, as in IMAP4rev2.
     pub global: bool,
-    /// Answers are UIDFETCH, with the unique identifier in front. RFC 9586 §3.
+    /// Answers are UIDFETCH, with the unique identifier in front. RFC 9586 §3.3.
     pub uid_only: bool,
 }
 

@@ -46,9 +46,9 @@ pub enum Code {
     HasChildren,
     /// HIGHESTMODSEQ (RFC 7162 §3.1.2.1)
     HighestModSeq(ModSeq),
-    /// INPROGRESS: of which command, and how much of how much is done, where that is
+    /// INPROGRESS: of which command (not of one whose tag has a `]`), and how much of how much is done, where that is
     /// known. RFC 9585 §4.
-    InProgress(String, Option<(u64, u64)>),
+    InProgress(Option<String>, Option<(u64, u64)>),
     /// INUSE
     InUse,
     /// LIMIT
@@ -127,10 +127,16 @@ impl Code {
             Self::CopyUid(validity, from, to) => write!(out, "COPYUID {validity} {from} {to}"),
             Self::HighestModSeq(modseq) => write!(out, "HIGHESTMODSEQ {modseq}"),
             // A tag has nothing that a quoted string could not have (RFC 3501 §9).
-            Self::InProgress(tag, Some((done, goal))) => {
-                write!(out, "INPROGRESS (\"{tag}\" {done} {goal})")
+            Self::InProgress(tag, known) => {
+                let _ = match tag {
+                    Some(tag) => write!(out, "INPROGRESS (\"{tag}\" "),
+                    None => write!(out, "INPROGRESS (NIL "),
+                };
+                match known {
+                    Some((done, goal)) => write!(out, "{done} {goal})"),
+                    None => write!(out, "NIL NIL)"),
+                }
             }
-            Self::InProgress(tag, None) => write!(out, "INPROGRESS (\"{tag}\" NIL NIL)"),
             Self::MailboxId(id) => write!(out, "MAILBOXID ({id})"),
             Self::MetadataLongEntries(octets) => write!(out, "METADATA LONGENTRIES {octets}"),
             Self::MetadataMaxSize(octets) => write!(out, "METADATA MAXSIZE {octets}"),
