@@ -245,6 +245,13 @@ pub enum CommandBody {
     },
     /// UNAUTHENTICATE. RFC 8437 §3.
     Unauthenticate,
+    /// UIDBATCHES. RFC 10022 §3.1.
+    UidBatches {
+        /// Messages in a batch.
+        size: u32,
+        /// Of which batches, counted from the newest, as written.
+        range: Option<(u32, u32)>,
+    },
     /// UID EXPUNGE. RFC 4315 §2.1.
     UidExpunge(SequenceSet),
     /// UNSELECT. RFC 3691 §2.
@@ -303,6 +310,7 @@ impl CommandBody {
             Self::Thread { uid: false, .. } => "THREAD",
             Self::Thread { uid: true, .. } => "UID THREAD",
             Self::Unauthenticate => "UNAUTHENTICATE",
+            Self::UidBatches { .. } => "UIDBATCHES",
             Self::UidExpunge(_) => "UID EXPUNGE",
             Self::Unselect => "UNSELECT",
             Self::Unsubscribe(_) => "UNSUBSCRIBE",

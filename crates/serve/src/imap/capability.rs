@@ -14,6 +14,7 @@ const ALWAYS: &[&str] = &[
     "NAMESPACE",
     "UIDPLUS",
     "UIDONLY",
+    "UIDBATCHES",
     "MOVE",
     "UNSELECT",
     "INPROGRESS",

@@ -46,6 +46,7 @@ mod tests;
 mod thread;
 mod transfer;
 mod uid_only;
+mod uidbatches;
 mod user;
 
 use crate::auth::Directory;

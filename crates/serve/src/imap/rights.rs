@@ -103,6 +103,7 @@ impl<'a> Asked<'a> {
             | CommandBody::Search { .. }
             | CommandBody::Sort { .. }
             | CommandBody::Thread { .. }
+            | CommandBody::UidBatches { .. }
             | CommandBody::Copy { .. } => Rights::READ,
             CommandBody::Expunge | CommandBody::UidExpunge(_) => Rights::EXPUNGE,
             // RFC 6851 §4: what COPY asks, and what takes the messages out.

@@ -4,6 +4,7 @@ use super::enabled::Enabled;
 use super::reply::{Reply, Tell};
 use super::rights::permitted;
 use super::session::emit;
+use super::uidbatches::Batched;
 use crate::accounts::Account;
 use crate::stream::{Stream, StreamError};
 use account::{FlagRights, Mailbox, RecentMarks, Refusal, Rights, Row, State, Table, Told, View};
@@ -26,6 +27,8 @@ pub(super) struct Selected {
     pub(super) gone: bool,
     /// What `$` stands for. RFC 5182 §2.1.
     pub(super) saved: UidSet,
+    /// What UIDBATCHES has answered.
+    pub(super) batched: Vec<Batched>,
     /// How many keywords the session has been told of.
     keywords_told: usize,
     /// It is told what is \Recent, and takes that from others: not in IMAP4rev2.
@@ -59,6 +62,7 @@ impl Selected {
             read_only,
             gone: false,
             saved: UidSet::new(),
+            batched: Vec::new(),
             keywords_told: record.keywords.len(),
             recents,
         };

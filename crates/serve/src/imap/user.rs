@@ -173,6 +173,7 @@ impl User {
             }
             Body::Copy { uid, set, mailbox } => self.copy(uid, &set, mailbox).await,
             Body::Move { uid, set, mailbox } => self.r#move(stream, uid, &set, mailbox).await,
+            Body::UidBatches { size, range } => self.uidbatches(stream, tag, size, range).await,
             Body::Expunge => self.expunge(None).await,
             Body::UidExpunge(set) => self.expunge(Some(&set)).await,
             // The session has answered these before.

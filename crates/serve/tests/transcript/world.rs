@@ -161,6 +161,10 @@ impl World {
                 let message: String = block.iter().map(|line| format!("{line}\r\n")).collect();
                 self.mail(account, mailbox, message).await
             }
+            ("many-mails", [account, mailbox, count]) => {
+                let count = count.parse().map_err(|_| "no number")?;
+                self.many_mails(account, mailbox, count).await
+            }
             ("mail-without-end", [account, mailbox]) => {
                 self.mail(account, mailbox, block.join("\r\n")).await
             }
@@ -547,9 +551,28 @@ impl World {
     }
 
     async fn mail(&mut self, account: &str, mailbox: &str, message: String) -> Result<(), String> {
-        let account = self.find(account).await?;
+        let message = self.blob(message.into_bytes()).await?;
+        self.append(account, mailbox, vec![message]).await
+    }
+
+    /// Small messages, all of them at once.
+    async fn many_mails(
+        &mut self,
+        account: &str,
+        mailbox: &str,
+        count: usize,
+    ) -> Result<(), String> {
+        let mut messages = Vec::with_capacity(count);
+        for number in 1..=count {
+            let message = format!("Subject: {number}\r\n\r\n");
+            messages.push(self.blob(message.into_bytes()).await?);
+        }
+        self.append(account, mailbox, messages).await
+    }
+
+    /// A message that nobody has yet.
+    async fn blob(&mut self, octets: Vec<u8>) -> Result<NewMessage, String> {
         let blob = BlobId(self.env.random_u128());
-        let octets = message.into_bytes();
         self.last_blob = Some(blob);
         let derived = Bytes::from(mime::derive(&octets));
         let mut sink = self.store.blob_sink(blob, Some(octets.len() as u64));
@@ -559,14 +582,23 @@ impl World {
         sink.finish(derived)
             .await
             .map_err(|error| error.to_string())?;
-        let message = NewMessage {
+        Ok(NewMessage {
             lacks_final_crlf: !octets.is_empty() && !octets.ends_with(b"\r\n"),
             ..NewMessage::new(blob, u32::try_from(octets.len()).unwrap())
-        };
+        })
+    }
+
+    async fn append(
+        &mut self,
+        account: &str,
+        mailbox: &str,
+        messages: Vec<NewMessage>,
+    ) -> Result<(), String> {
+        let account = self.find(account).await?;
         let command = Command::Append {
             mailbox: MailboxRef::Name(mailbox_name(mailbox)?),
             create: true,
-            messages: vec![message],
+            messages,
             source: Source::Append,
         };
         account

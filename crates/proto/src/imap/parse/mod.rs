@@ -13,6 +13,7 @@ mod search;
 mod select;
 mod sort;
 mod store;
+mod uidbatches;
 
 pub(super) use append::{Open, Start, append_part};
 use cursor::Parsed;
@@ -104,6 +105,7 @@ fn command_body(cursor: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<Comman
         "SUBSCRIBE" => one_mailbox(cursor).map(Body::Subscribe),
         "THREAD" => sort::thread(cursor, false),
         "UID" => uid(cursor),
+        "UIDBATCHES" => uidbatches::uidbatches(cursor),
         "UNAUTHENTICATE" => Ok(Body::Unauthenticate),
         "UNSELECT" => Ok(Body::Unselect),
         "UNSUBSCRIBE" => one_mailbox(cursor).map(Body::Unsubscribe),

@@ -87,6 +87,10 @@ pub enum Code {
     ServerBug,
     /// TOOBIG (RFC 4469 §4.2)
     TooBig,
+    /// TOOFEW (RFC 10022 §3.1.3.2)
+    TooFew,
+    /// TOOMANY (RFC 10022 §3.1.5)
+    TooMany,
     /// TRYCREATE
     TryCreate,
     /// USEATTR (RFC 6154 §3)
@@ -197,6 +201,8 @@ impl Code {
             Self::ReadWrite => "READ-WRITE",
             Self::ServerBug => "SERVERBUG",
             Self::TooBig => "TOOBIG",
+            Self::TooFew => "TOOFEW",
+            Self::TooMany => "TOOMANY",
             Self::TryCreate => "TRYCREATE",
             Self::UseAttr => "USEATTR",
             Self::UidNext(_) => "UIDNEXT",

@@ -257,6 +257,14 @@ pub fn esearch_head(out: &mut Vec<u8>, tag: &str, uid: bool) {
     put(out, if uid { ") UID" } else { ")" });
 }
 
+/// Writes `* UIDBATCHES (TAG "a")`; ranges follow, then the line's end. RFC 10022 §4,
+/// uidbatches-response.
+pub fn uidbatches_head(out: &mut Vec<u8>, tag: &str) {
+    put(out, "* UIDBATCHES (TAG ");
+    string(out, tag.as_bytes());
+    put(out, ")");
+}
+
 /// Writes `* QUOTA "" (STORAGE 10 512)`: resource, usage, limit. RFC 9208 §4.2.1.
 pub fn quota(out: &mut Vec<u8>, root: &str, resources: &[(&str, u64, u64)]) {
     put(out, "* QUOTA ");
