@@ -19,7 +19,7 @@ use serve::imap::Imap;
 use serve::lmtp::{Lmtp, Nul, OverQuota};
 use serve::notice::Templates;
 use serve::pop3::{Languages, Policy, Pop3, Settings};
-use serve::{Accounts, Directory, Env, Limits, Node, Tls};
+use serve::{Accounts, Directory, Env, Limits, MessageLimit, Node, Tls};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -338,6 +338,11 @@ fn limits(config: &Config) -> Outcome<Limits> {
         before_login: set.login_timeout.0,
         imap_idle: set.imap_timeout.0,
         literal_plus: set.literal_plus,
+        message_limit: match (set.message_limit, set.save_limit) {
+            (Some(limit), _) => MessageLimit::Any(limit),
+            (None, Some(limit)) => MessageLimit::Saving(limit),
+            (None, None) => MessageLimit::None,
+        },
         imap_keep_alive: set.imap_keep_alive.0,
         pop3_idle: set.pop3_timeout.0,
         lmtp_idle: set.lmtp_timeout.0,

@@ -25,5 +25,5 @@ mod test_tls;
 pub use accounts::{Account, Accounts};
 pub use auth::Directory;
 pub use env::Env;
-pub use limits::{Limits, Octets, OctetsHeld};
+pub use limits::{Limits, MessageLimit, Octets, OctetsHeld};
 pub use stream::{Filled, Network, Node, Peer, Revoked, Stream, StreamError, Tls, Trusted};

@@ -6,6 +6,45 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore};
 
+/// How many messages one IMAP command may work on. RFC 9738 §3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageLimit {
+    /// As many as there are.
+    #[default]
+    None,
+    /// COPY and APPEND so many: SAVELIMIT.
+    Saving(u32),
+    /// Every command so many: MESSAGELIMIT.
+    Any(u32),
+}
+
+impl MessageLimit {
+    /// For COPY and APPEND.
+    pub fn of_saving(self) -> Option<u32> {
+        match self {
+            Self::None => None,
+            Self::Saving(limit) | Self::Any(limit) => Some(limit),
+        }
+    }
+
+    /// For all other commands.
+    pub fn of_others(self) -> Option<u32> {
+        match self {
+            Self::Any(limit) => Some(limit),
+            Self::None | Self::Saving(_) => None,
+        }
+    }
+
+    /// What is announced.
+    pub fn capability(self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Saving(limit) => Some(format!("SAVELIMIT={limit}")),
+            Self::Any(limit) => Some(format!("MESSAGELIMIT={limit}")),
+        }
+    }
+}
+
 /// Every bound of the server. What happens at each is said with it; none of them
 /// ends in growing without end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +87,8 @@ pub struct Limits {
     /// IMAP literals of any length need not wait (LITERAL+); else none above 4,096
     /// octets (LITERAL-). RFC 7888.
     pub literal_plus: bool,
+    /// Messages that one IMAP command may work on.
+    pub message_limit: MessageLimit,
     /// Octets of a refused line or literal that are skipped before the
     /// connection is closed.
     pub skip_octets_max: u64,
@@ -138,6 +179,7 @@ impl Default for Limits {
             line_octets_max: 64 << 10,
             literals_octets_max: 1 << 20,
             literal_plus: true,
+            message_limit: MessageLimit::None,
             skip_octets_max: 64 << 10,
             bad_commands_max: 20,
             wrong_passwords_max: 3,

@@ -60,6 +60,29 @@ impl SequenceSet {
         set
     }
 
+    /// All from `first` on, where there is such a number.
+    pub fn from(first: Option<u32>) -> Self {
+        let range = |first| SequenceRange {
+            first: SequenceNumber::Number(first),
+            last: SequenceNumber::Number(u32::MAX),
+        };
+        Self::Ranges(first.map(range).into_iter().collect())
+    }
+
+    /// All up to `last`, where there is such a number.
+    pub fn up_to(last: Option<u32>) -> Self {
+        let range = |last| SequenceRange {
+            first: SequenceNumber::Number(1),
+            last: SequenceNumber::Number(last),
+        };
+        Self::Ranges(last.map(range).into_iter().collect())
+    }
+
+    /// Whether it is `$`.
+    pub fn is_saved(&self) -> bool {
+        *self == Self::SavedResult
+    }
+
     /// Whether `*` stands in it.
     pub fn has_last(&self) -> bool {
         match self {

@@ -121,9 +121,9 @@ pub enum CommandBody {
     },
     /// GETMETADATA. RFC 5464 §4.2.
     GetMetadata(GetMetadata),
-    /// GETQUOTA: the quota root. RFC 9208 §4.1.2.
+    /// GETQUOTA: the quota root. RFC 9208 §4.1.1.
     GetQuota(Vec<u8>),
-    /// GETQUOTAROOT. RFC 9208 §4.1.3.
+    /// GETQUOTAROOT. RFC 9208 §4.1.2.
     GetQuotaRoot(Mailbox),
     /// SETQUOTA: read, and refused to everybody. RFC 9208 §4.1.1.
     SetQuota,
@@ -432,6 +432,11 @@ pub struct PartialRange {
 }
 
 impl PartialRange {
+    /// How many places there are from one end to the other.
+    pub fn span(&self) -> u32 {
+        self.first.abs_diff(self.last).saturating_add(1)
+    }
+
     /// The places that are meant among `count` results in ascending order, from
     /// zero; empty where there are none.
     pub fn places(&self, count: u64) -> std::ops::Range<u64> {

@@ -17,6 +17,8 @@ const MESSAGE_OCTETS_MAX: Octets = Octets(1 << 30);
 const MESSAGE_OCTETS_MIN: Octets = Octets(64 << 10);
 /// RFC 5321 §4.5.3.1.8: so many must be taken at least.
 const RECIPIENTS_MIN: u32 = 100;
+/// RFC 9738 §3: no lower limit should be announced.
+const MESSAGE_LIMIT_MIN: u32 = 1_000;
 /// Less than some sessions need at one time.
 const MEMORY_MIN: Octets = Octets(16 << 20);
 
@@ -325,6 +327,20 @@ impl Reader<'_> {
             ("append-timeout", limits.append_timeout),
         ];
         let mut too_small: Vec<(&str, String)> = Vec::new();
+        let messages = [
+            ("message-limit", limits.message_limit),
+            ("save-limit", limits.save_limit),
+        ];
+        for (key, limit) in messages {
+            if limit.is_some_and(|limit| limit < MESSAGE_LIMIT_MIN) {
+                too_small.push((key, MESSAGE_LIMIT_MIN.to_string()));
+            }
+        }
+        if limits.message_limit.is_some() && limits.save_limit.is_some() {
+            let what = "`message-limit` is of COPY and APPEND too".to_owned();
+            let right = "take `save-limit` away".to_owned();
+            self.fault(at("save-limit"), what, Some(right));
+        }
         for (key, size, least) in sizes {
             if size.is_some_and(|size| size < least) {
                 too_small.push((key, format!("\"{least}\"")));

@@ -285,6 +285,14 @@ table! {
         /// not, none above 4,096 octets (LITERAL-).
         Default literal_plus "literal-plus": bool = true, "true";
 
+        /// How many messages one IMAP command may work on (MESSAGELIMIT, RFC 9738):
+        /// COPY and APPEND of more are refused, other commands take the newest ones.
+        /// Programs that do not know of it see no others. Without it: any number.
+        Example message_limit "message-limit": Option<u32> = None, "10000";
+
+        /// The same for COPY and APPEND alone (SAVELIMIT).
+        Example save_limit "save-limit": Option<u32> = None, "10000";
+
         /// How often an IMAP client in IDLE is told that the server is still there, so
         /// that boxes in between which forget silent connections do not.
         Default imap_keep_alive "imap-keep-alive": Span = Span::seconds(120), r#""2m""#;

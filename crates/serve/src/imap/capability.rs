@@ -115,6 +115,7 @@ pub(super) enum Login {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MessageLimit;
 
     #[test]
     fn what_is_announced_is_listed_as_whole() {
@@ -141,6 +142,11 @@ mod tests {
             let quoted = format!("`{name}`");
             let mut lines = page.lines().filter(|line| line.contains(&quoted));
             assert!(lines.any(|line| line.contains("Whole")), "{name}");
+        }
+        for limit in [MessageLimit::Any(1), MessageLimit::Saving(1)] {
+            let name = limit.capability().unwrap_or_default();
+            let quoted = format!("`{}`", name.trim_end_matches('1'));
+            assert!(page.contains(&quoted), "{name}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! COPY and MOVE, with their UID forms.
 
+use super::message_limit::{Highest, too_many};
 use super::place::Found;
 use super::reply::{Reply, Tell};
 use super::rights::within;
@@ -48,6 +49,9 @@ impl User {
     pub(super) async fn copy(&mut self, uid: bool, set: &SequenceSet, to: Mailbox) -> Done {
         let copied = async {
             let source = self.source(uid, set)?;
+            if let Some(reply) = too_many(&source.uids, self.message_limit().of_saving()) {
+                return Err(reply);
+            }
             let target = self.target(&source, to).await?;
             let readable = target.is_readable();
             let copied = match target {
@@ -82,8 +86,12 @@ impl User {
         set: &SequenceSet,
         to: Mailbox,
     ) -> Done {
+        let mut code = None;
         let moved = async {
-            let source = self.source(uid, set)?;
+            let mut source = self.source(uid, set)?;
+            // RFC 9738 §3.1: unlike COPY it may be done in part.
+            let highest = Highest::of(source.uids, self.message_limit().of_others());
+            (source.uids, code) = (highest.uids, highest.code);
             if let Some(reply) = self.selected.as_ref().and_then(|s| s.locked()) {
                 return Err(reply);
             }
@@ -104,13 +112,13 @@ impl User {
             Ok((moved?, readable))
         };
         match moved.await {
-            Ok((Some(code), readable)) => {
+            Ok((Some(copied), readable)) => {
                 if readable {
                     emit(stream, |out| {
-                        response::status(out, "*", Status::Ok, Some(&code), "moved")
+                        response::status(out, "*", Status::Ok, Some(&copied), "moved")
                     });
                 }
-                let reply = Reply::ok("moved");
+                let reply = Reply::ok("moved").limited(code);
                 // As EXPUNGE does: RFC 7162 §3.2.7.
                 Ok(if self.enabled.qresync {
                     reply.with_modseq()
@@ -118,7 +126,7 @@ impl User {
                     reply
                 })
             }
-            Ok((None, _)) => Ok(Reply::ok("there was nothing to move")),
+            Ok((None, _)) => Ok(Reply::ok("there was nothing to move").limited(code)),
             Err(reply) => Ok(reply),
         }
     }

@@ -1,10 +1,12 @@
 //! EXPUNGE and UID EXPUNGE.
 
+use super::message_limit::Highest;
 use super::reply::Reply;
-use super::store::parts;
+use super::store::in_parts;
 use super::user::{Done, User};
 use crate::accounts::Account;
 use account::{COMMIT_ROWS_MAX, Cause, Command, Which};
+use proto::imap::response::Code;
 use terms::{MailboxId, SequenceSet, SystemFlag, Uid, UidSet};
 
 impl User {
@@ -23,25 +25,30 @@ impl User {
             set => set.resolve(last),
         });
         let account = selected.account.clone();
-        match self
-            .expunge_deleted(&account, selected.mailbox(), only)
-            .await
-        {
+        // RFC 9738 §3.1: "MUST NOT impose any message limit when processing EXPUNGE".
+        let limit = only.as_ref().and(self.message_limit().of_others());
+        let mailbox = selected.mailbox();
+        let done = self.expunge_deleted(&account, mailbox, only, limit).await;
+        Ok(match done {
             // RFC 7162 §3.2.7, §3.2.9.
-            Ok(true) if self.enabled.qresync => Ok(Reply::ok("expunged").with_modseq()),
-            Ok(_) => Ok(Reply::ok("expunged")),
-            Err(reply) => Ok(reply),
-        }
+            Ok((true, code)) if self.enabled.qresync => {
+                Reply::ok("expunged").with_modseq().limited(code)
+            }
+            Ok((_, code)) => Reply::ok("expunged").limited(code),
+            Err(reply) => reply,
+        })
     }
 
     /// Takes out what has \Deleted, of `only` or of all, 10,000 messages in a
-    /// change; says whether there was anything.
+    /// change, of more than `limit` the highest; says whether there was anything, and
+    /// whether there was more.
     pub(super) async fn expunge_deleted(
         &self,
         account: &Account,
         mailbox: MailboxId,
         only: Option<UidSet>,
-    ) -> Result<bool, Reply> {
+        limit: Option<u32>,
+    ) -> Result<(bool, Option<Code>), Reply> {
         let state = account.with_table(mailbox).await?;
         if state.mailbox(mailbox).is_none() {
             return Err(Reply::gone());
@@ -58,7 +65,8 @@ impl User {
             Some(only) => deleted.intersection(&only),
             None => deleted,
         };
-        for part in parts(&deleted, COMMIT_ROWS_MAX) {
+        let Highest { uids, code } = Highest::of(deleted, limit);
+        for part in in_parts(&uids, COMMIT_ROWS_MAX, code.is_some()) {
             let command = Command::Expunge {
                 mailbox,
                 which: Which::Uids(part),
@@ -67,6 +75,6 @@ impl User {
             };
             account.execute(command).await?;
         }
-        Ok(!deleted.is_empty())
+        Ok((!uids.is_empty(), code))
     }
 }

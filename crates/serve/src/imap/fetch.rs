@@ -1,14 +1,15 @@
 //! FETCH and UID FETCH.
 
 use super::enabled::Enabled;
+use super::message_limit::{Highest, beyond};
 use super::reply::{Reply, Tell};
 use super::selected::{Selected, Shown};
 use super::session::emit;
-use super::store::parts;
+use super::store::in_parts;
 use super::user::{Done, User};
 use super::{Imap, resync};
 use crate::accounts::{Account, ExecuteError, Unavailable};
-use crate::query::{Fetch, Message};
+use crate::query::{Fetch, Message, Messages};
 use crate::stream::{Stream, StreamError};
 use account::{Command, Outcome, Part, Refusal, Rights, Row, State, Table};
 use proto::imap::FetchModifiers;
@@ -37,6 +38,13 @@ impl User {
         if modifiers.vanished && !self.enabled.qresync {
             // RFC 7162 §3.2.6
             return Ok(Reply::bad("VANISHED takes ENABLE QRESYNC"));
+        }
+        let limit = self.message_limit().of_others();
+        if let (Some(range), Some(limit)) = (modifiers.partial, limit)
+            && range.span() > limit
+        {
+            // RFC 9738 §3.1
+            return Ok(beyond(limit));
         }
         if items.contains(&FetchItem::ModSeq) {
             self.enable_condstore(stream);
@@ -75,14 +83,17 @@ impl User {
             }
             uids = snapshot.changed_since(selected, since, &uids);
         }
+        let Highest { uids, code } = Highest::of(uids, limit);
         let work = Work {
             imap,
             items,
             uid,
             tell,
             enabled,
+            newest_first: code.is_some(),
         };
-        work.run(stream, &account, selected, &snapshot, &uids).await
+        let done = work.run(stream, &account, selected, &snapshot, &uids);
+        Ok(done.await?.limited(code))
     }
 }
 
@@ -93,6 +104,8 @@ struct Work<'a> {
     uid: bool,
     tell: Tell,
     enabled: Enabled,
+    /// RFC 9738 §3.1
+    newest_first: bool,
 }
 
 impl Work<'_> {
@@ -116,7 +129,7 @@ impl Work<'_> {
             && selected.rights.has(Rights::SEEN);
         let at_once = if sets_seen { SEEN_MESSAGES } else { usize::MAX };
         let (mut readable, mut decodable) = (true, true);
-        for part in parts(uids, at_once) {
+        for part in in_parts(uids, at_once, self.newest_first) {
             let fetched = {
                 let fetch = Fetch {
                     store: &**self.imap.directory.store(),
@@ -125,7 +138,11 @@ impl Work<'_> {
                     global: self.enabled.rev2,
                     uid_only: self.enabled.uid_only,
                 };
-                let messages = snapshot.messages(selected, &part);
+                let messages = if self.newest_first {
+                    snapshot.messages_from_newest(selected, &part)
+                } else {
+                    snapshot.messages(selected, &part)
+                };
                 fetch.run(stream, messages).await?
             };
             readable &= fetched.unreadable.is_empty();
@@ -277,34 +294,51 @@ impl Snapshot {
     }
 
     /// The messages, ascending; ghosts too, unless they have gone for good.
-    pub(super) fn messages<'a>(
-        &'a self,
-        selected: &'a Selected,
-        uids: &'a UidSet,
-    ) -> Box<dyn Iterator<Item = Message<'a>> + Send + 'a> {
-        let message = move |row: Row<'a>, keywords: &'a [Keyword]| {
-            Some(Message {
-                number: selected.view.number(row.uid)?,
-                row: Row {
-                    modseq: selected.view.modseq_told(row.modseq),
-                    ..row
-                },
-                keywords,
-                account: self.state.account(),
-                is_recent: selected.view.recent().contains(row.uid),
-            })
-        };
+    pub(super) fn messages<'a>(&'a self, selected: &'a Selected, uids: &'a UidSet) -> Messages<'a> {
         let mailbox = selected.mailbox();
         if let (Some(table), Some(record)) = (&self.table, self.state.mailbox(mailbox))
             && self.ghosts.intersection(uids).is_empty()
         {
             let keywords = record.keywords.as_slice();
             let rows = table.rows_in(uids);
-            return Box::new(rows.filter_map(move |row| message(row, keywords)));
+            return Box::new(rows.filter_map(move |row| self.message(selected, row, keywords)));
         }
-        let found = move |uid: Uid| self.state.row_or_ghost(mailbox, uid).ok().flatten();
-        let found = uids.iter().filter_map(found);
-        Box::new(found.filter_map(move |(row, keywords)| message(row, keywords)))
+        let found = uids.iter();
+        Box::new(found.filter_map(move |uid| self.one(selected, uid)))
+    }
+
+    /// The same, descending.
+    fn messages_from_newest<'a>(
+        &'a self,
+        selected: &'a Selected,
+        uids: &'a UidSet,
+    ) -> Messages<'a> {
+        let found = uids.iter().rev();
+        Box::new(found.filter_map(move |uid| self.one(selected, uid)))
+    }
+
+    fn one<'a>(&'a self, selected: &Selected, uid: Uid) -> Option<Message<'a>> {
+        let found = self.state.row_or_ghost(selected.mailbox(), uid);
+        let (row, keywords) = found.ok().flatten()?;
+        self.message(selected, row, keywords)
+    }
+
+    fn message<'a>(
+        &self,
+        selected: &Selected,
+        row: Row<'a>,
+        keywords: &'a [Keyword],
+    ) -> Option<Message<'a>> {
+        Some(Message {
+            number: selected.view.number(row.uid)?,
+            row: Row {
+                modseq: selected.view.modseq_told(row.modseq),
+                ..row
+            },
+            keywords,
+            account: self.state.account(),
+            is_recent: selected.view.recent().contains(row.uid),
+        })
     }
 
     /// Whether there are ghosts among `uids` that cannot be read any more: a MOVE took

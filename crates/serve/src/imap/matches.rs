@@ -2,6 +2,7 @@
 
 use super::Imap;
 use super::fetch::Snapshot;
+use super::message_limit::{Highest, beyond, scope};
 use super::progress::Progress;
 use super::reply::{Reply, Tell};
 use super::search::{has_modseq, numbers_in};
@@ -26,16 +27,28 @@ pub(super) struct Matches {
     pub(super) modseq: Option<ModSeq>,
     /// What may be told at the command's end.
     pub(super) tell: Tell,
+    /// There were more messages than a command looks at. RFC 9738 §3.1.
+    pub(super) limited: Option<Code>,
 }
 
 impl Matches {
     /// How the command ends.
     pub(super) fn reply(&self, done: &'static str) -> Reply {
-        if self.readable {
-            return Reply::ok(done).telling(self.tell);
+        let reply = if self.readable {
+            Reply::ok(done)
+        } else {
+            Reply::no(Code::Corruption, "some of the messages cannot be read")
+        };
+        reply.limited(self.limited.clone()).telling(self.tell)
+    }
+
+    /// The answer where they are all needed, and some have not been looked at. RFC 9738
+    /// §3.3.
+    pub(super) fn incomplete(&self) -> Option<Reply> {
+        match self.limited {
+            Some(Code::MessageLimit(limit, _)) => Some(beyond(limit).telling(self.tell)),
+            _ => None,
         }
-        let text = "some of the messages cannot be read";
-        Reply::no(Code::Corruption, text).telling(self.tell)
     }
 }
 
@@ -95,7 +108,16 @@ impl User {
             now: node.env.now(),
         };
         // RFC 2180 §4.3: what has been expunged matches nothing.
-        let there = all.difference(&snapshot.hidden());
+        let mut there = all.difference(&snapshot.hidden());
+        let mut limited = None;
+        if let Some(limit) = self.message_limit().of_others() {
+            // RFC 9738 §3.1: the messages count that are looked at, not those found.
+            if let Some(scope) = scope(selected, &key) {
+                there = there.intersection(&scope);
+            }
+            let highest = Highest::of(there, Some(limit));
+            (there, limited) = (highest.uids, highest.code);
+        }
         let progress = Progress::of(there.count());
         let messages = progress.count(snapshot.messages(selected, &there));
         let work = Box::pin(search.run(&key, messages));
@@ -112,6 +134,7 @@ impl User {
             readable: found.unreadable.is_empty(),
             snapshot,
             tell,
+            limited,
         }))
     }
 }

@@ -25,6 +25,7 @@ mod list;
 mod login;
 mod mailboxes;
 mod matches;
+mod message_limit;
 mod metadata;
 mod pattern;
 mod place;

@@ -16,6 +16,8 @@ pub(super) struct Reply {
     pub(super) tell: Tell,
     /// It says how far the session has been told, where it says nothing else.
     modseq: bool,
+    /// There were more messages than a command works on. RFC 9738 §3.1.
+    limited: Option<Code>,
 }
 
 /// What a session may be told of at a command's end. RFC 3501 §7.4.1, RFC 9051
@@ -69,6 +71,7 @@ impl Reply {
             text: text.into(),
             tell: Tell::All,
             modseq: false,
+            limited: None,
         }
     }
 
@@ -84,6 +87,23 @@ impl Reply {
         if self.modseq && self.code.is_none() {
             self.code = highest().map(Code::HighestModSeq);
         }
+    }
+
+    /// The same with MESSAGELIMIT, where that is to be said.
+    pub(super) fn limited(mut self, code: Option<Code>) -> Self {
+        self.limited = code;
+        self
+    }
+
+    /// Says MESSAGELIMIT where there is room for it; otherwise it comes back, to be
+    /// told in an untagged NO before. RFC 9738 §3.1.
+    pub(super) fn fill_in_limit(&mut self) -> Option<Code> {
+        let code = self.limited.take()?;
+        if self.status == Status::Ok && self.code.is_none() {
+            self.code = Some(code);
+            return None;
+        }
+        Some(code)
     }
 
     /// The same with a response code.

@@ -55,6 +55,7 @@ impl User {
             selected,
             uid: asked.uid,
             found: &matches.uids,
+            newest_first: matches.limited.is_some(),
         };
         match returns {
             None => results.write_plain(stream, matches.modseq).await?,
@@ -88,6 +89,8 @@ struct Results<'a> {
     /// Unique identifiers are told, not message numbers.
     uid: bool,
     found: &'a UidSet,
+    /// A plain answer is so. RFC 9738 §3.1.
+    newest_first: bool,
 }
 
 impl Results<'_> {
@@ -115,7 +118,12 @@ impl Results<'_> {
         modseq: Option<ModSeq>,
     ) -> Result<(), StreamError> {
         let mut out = b"* SEARCH".to_vec();
-        for (index, uid) in self.found.iter().enumerate() {
+        let found: Box<dyn Iterator<Item = Uid> + Send> = if self.newest_first {
+            Box::new(self.found.iter().rev())
+        } else {
+            Box::new(self.found.iter())
+        };
+        for (index, uid) in found.enumerate() {
             if let Some(number) = self.number(uid) {
                 response::search_number(&mut out, number);
             }

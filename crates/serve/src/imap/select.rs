@@ -105,7 +105,7 @@ impl User {
         if selected.locked().is_none()
             && rights.is_some_and(|rights| rights.has(Rights::EXPUNGE))
             && let Err(reply) = self
-                .expunge_deleted(&account, selected.mailbox(), None)
+                .expunge_deleted(&account, selected.mailbox(), None, None)
                 .await
         {
             // Still selected, so that the client can try again.

@@ -204,7 +204,7 @@ impl Selected {
         if let Ok(table) = state.table(self.mailbox())
             && !uids.is_empty()
         {
-            for (index, row) in in_order(table, uids, shown.modseq).enumerate() {
+            for (index, row) in in_order(table, uids, shown).enumerate() {
                 self.write_flags(&mut out, mailbox, &row, shown);
                 if index % FLAGS_AT_ONCE == FLAGS_AT_ONCE - 1 {
                     stream.send(&out).await?;
@@ -303,6 +303,8 @@ pub(super) struct Shown {
     pub(super) modseq: bool,
     /// As UIDFETCH, where the identifier stands in front. RFC 9586 §3.3.
     pub(super) uid_only: bool,
+    /// The highest unique identifiers first, or else the lowest.
+    pub(super) newest_first: bool,
 }
 
 impl Shown {
@@ -314,6 +316,7 @@ impl Shown {
             flags: true,
             modseq: enabled.condstore,
             uid_only: enabled.uid_only,
+            newest_first: false,
         }
     }
 
@@ -326,20 +329,31 @@ impl Shown {
     }
 }
 
-/// The rows of `uids`, ascending by mod-sequence if so wished.
-pub(super) fn in_order<'a>(
+/// The rows of `uids`, ascending by mod-sequence where that is shown.
+fn in_order<'a>(
     table: &'a Table,
     uids: &'a UidSet,
-    by_modseq: bool,
+    shown: Shown,
 ) -> Box<dyn Iterator<Item = Row<'a>> + Send + 'a> {
-    if !by_modseq {
+    if !shown.modseq {
+        if shown.newest_first {
+            return Box::new(uids.iter().rev().filter_map(|uid| table.get(uid)));
+        }
         return Box::new(table.rows_in(uids));
     }
     let mut order: Vec<(ModSeq, Uid)> = table
         .rows_in(uids)
         .map(|row| (row.modseq, row.uid))
         .collect();
-    order.sort_unstable();
+    order.sort_unstable_by(|(one, first), (other, second)| {
+        let by_uid = first.cmp(second);
+        let by_uid = if shown.newest_first {
+            by_uid.reverse()
+        } else {
+            by_uid
+        };
+        one.cmp(other).then(by_uid)
+    });
     Box::new(order.into_iter().filter_map(|(_, uid)| table.get(uid)))
 }
 

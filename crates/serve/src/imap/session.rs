@@ -13,6 +13,7 @@ use proto::imap::response::{self, Code, Status};
 use proto::imap::{
     AppendHead, AppendPart, Command, CommandBody, CommandReader, Event, Limits, SyntaxError, Tag,
 };
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,15 +136,17 @@ impl Session {
     }
 
     /// What is announced now.
-    pub(super) fn capabilities(&self) -> Vec<&'static str> {
+    pub(super) fn capabilities(&self) -> Vec<Cow<'static, str>> {
         let mut names = capabilities(&self.login_state());
-        if !self.stream.node().limits.literal_plus {
+        let limits = &self.stream.node().limits;
+        if !limits.literal_plus {
             // RFC 7888 §5: one of the two.
             for name in names.iter_mut().filter(|name| **name == "LITERAL+") {
                 *name = "LITERAL-";
             }
         }
-        names
+        let limit = limits.message_limit.capability().map(Cow::Owned);
+        names.into_iter().map(Cow::Borrowed).chain(limit).collect()
     }
 
     pub(super) fn login_state(&self) -> capability::Login {
@@ -354,6 +357,10 @@ impl Session {
         if let Some(user) = &mut self.user {
             user.tell(&mut self.stream, reply.tell).await?;
             reply.fill_in_modseq(|| user.highest_modseq());
+        }
+        if let Some(code) = reply.fill_in_limit() {
+            let text = "there were more messages than a command works on";
+            self.untagged(Status::No, Some(&code), text);
         }
         self.emit(|out| reply.write(out, tag.as_str()));
         Ok(())

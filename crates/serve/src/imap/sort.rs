@@ -32,6 +32,9 @@ impl User {
             Ok(matches) => matches,
             Err(reply) => return Ok(reply),
         };
+        if let Some(reply) = matches.incomplete() {
+            return Ok(reply);
+        }
         let Some(selected) = &mut self.selected else {
             return Ok(Self::nothing_selected());
         };

@@ -1,5 +1,7 @@
 //! STORE and UID STORE.
 
+use super::enabled::Enabled;
+use super::message_limit::Highest;
 use super::reply::{Reply, Tell};
 use super::selected::Shown;
 use super::user::{Done, User};
@@ -16,6 +18,8 @@ pub(super) struct Wanted {
     pub(super) silent: bool,
     /// RFC 7162 §3.1.3.
     pub(super) unchanged_since: Option<ModSeq>,
+    /// It is answered so: found when the messages are known. RFC 9738 §3.1.
+    pub(super) newest_first: bool,
 }
 
 /// What some of the messages have come to.
@@ -34,7 +38,7 @@ impl User {
         &mut self,
         stream: &mut Stream,
         set: &SequenceSet,
-        wanted: &Wanted,
+        mut wanted: Wanted,
     ) -> Done {
         if wanted.unchanged_since.is_some() {
             self.enable_condstore(stream);
@@ -50,9 +54,11 @@ impl User {
         if let Some(reply) = selected.locked() {
             return Ok(reply.telling(tell));
         }
+        let Highest { uids, code } = Highest::of(uids, self.message_limit().of_others());
+        wanted.newest_first = code.is_some();
         let mut all = Came::default();
-        for part in parts(&uids, COMMIT_ROWS_MAX) {
-            match self.store_part(stream, part, wanted).await? {
+        for part in in_parts(&uids, COMMIT_ROWS_MAX, wanted.newest_first) {
+            match self.store_part(stream, part, &wanted).await? {
                 Ok(came) => {
                     all.missing |= came.missing;
                     all.modified.extend(&came.modified);
@@ -60,7 +66,8 @@ impl User {
                 Err(reply) => return Ok(reply.telling(tell)),
             }
         }
-        Ok(self.stored(&all, wanted).telling(tell))
+        let reply = self.stored(&all, &wanted).limited(code);
+        Ok(reply.telling(tell))
     }
 
     /// How a STORE ends that has done what it could.
@@ -178,7 +185,7 @@ impl User {
             answered = done.changed.clone();
             answered.extend(&done.unchanged);
         }
-        let shown = Shown::of_news(self.enabled).with_uid(wanted.uid);
+        let shown = wanted.shown(self.enabled);
         selected
             .write_rows(stream, &state, &answered, shown)
             .await?;
@@ -219,7 +226,7 @@ impl User {
             let later: UidSet = changed.filter(later).map(|row| row.uid).collect();
             own = own.difference(&later);
         }
-        let shown = Shown::of_news(self.enabled).with_uid(wanted.uid);
+        let shown = wanted.shown(self.enabled);
         let (mut with_flags, mut without) = (done.modified.clone(), UidSet::new());
         if wanted.silent {
             with_flags.extend(&own.intersection(&done.untold));
@@ -243,6 +250,14 @@ impl User {
 }
 
 impl Wanted {
+    /// What the answer shows.
+    fn shown(&self, enabled: Enabled) -> Shown {
+        Shown {
+            newest_first: self.newest_first,
+            ..Shown::of_news(enabled).with_uid(self.uid)
+        }
+    }
+
     /// What may be told at the command's end. RFC 9051 §7.5.1.
     fn tell(&self) -> Tell {
         if self.uid {
@@ -283,8 +298,17 @@ fn untold(view: &View, before: &State, number: ModSeq, changed: &UidSet) -> UidS
     }
 }
 
-/// `uids` in sets of at most `count_max`.
-pub(super) fn parts(uids: &UidSet, count_max: usize) -> Vec<UidSet> {
+/// `uids` in sets of at most `count_max`, the lowest first or the highest.
+pub(super) fn in_parts(uids: &UidSet, count_max: usize, newest_first: bool) -> Vec<UidSet> {
+    let mut parts = parts(uids, count_max);
+    if newest_first {
+        parts.reverse();
+    }
+    parts
+}
+
+/// `uids` in ascending sets of at most `count_max`.
+fn parts(uids: &UidSet, count_max: usize) -> Vec<UidSet> {
     let mut parts = Vec::new();
     let (mut part, mut room) = (UidSet::new(), count_max as u64);
     for (first, last) in uids.runs() {

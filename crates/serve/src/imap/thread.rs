@@ -27,6 +27,9 @@ impl User {
             Ok(matches) => matches,
             Err(reply) => return Ok(reply),
         };
+        if let Some(reply) = matches.incomplete() {
+            return Ok(reply);
+        }
         let Some(selected) = &self.selected else {
             return Ok(Self::nothing_selected());
         };

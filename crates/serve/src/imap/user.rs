@@ -143,8 +143,9 @@ impl User {
                     op,
                     silent,
                     unchanged_since,
+                    newest_first: false,
                 };
-                self.store(stream, &set, &wanted).await
+                self.store(stream, &set, wanted).await
             }
             Body::Search {
                 uid,

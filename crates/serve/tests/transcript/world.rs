@@ -15,7 +15,7 @@ use serve::auth::{self, Addition, Auth, CertificateName, Cost};
 use serve::imap::Imap;
 use serve::lmtp::{FOLDERS_SETTING, Lmtp, Nul, OverQuota};
 use serve::pop3::{Policy, Pop3, Settings};
-use serve::{Account, Accounts, Directory, Env, Limits, Node, Octets, Stream, Tls};
+use serve::{Account, Accounts, Directory, Env, Limits, MessageLimit, Node, Octets, Stream, Tls};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{MemoryStore, Outcome, Store};
@@ -272,6 +272,16 @@ impl World {
             ("login-failures", [free, max]) => {
                 self.limits.login_failures_free = free.parse().map_err(|_| "no number")?;
                 self.limits.login_failures_max = max.parse().map_err(|_| "no number")?;
+                Ok(())
+            }
+            ("message-limit", [count]) => {
+                let count = count.parse().map_err(|_| "no number")?;
+                self.limits.message_limit = MessageLimit::Any(count);
+                Ok(())
+            }
+            ("save-limit", [count]) => {
+                let count = count.parse().map_err(|_| "no number")?;
+                self.limits.message_limit = MessageLimit::Saving(count);
                 Ok(())
             }
             ("sessions-max", [imap, pop3]) => {

@@ -4,7 +4,7 @@ use super::cursor::{Cursor, Parsed};
 use super::returns::search_return_opts;
 use crate::imap::command::{CommandBody, SearchProgram};
 use crate::imap::limits::NESTING_MAX;
-use terms::{Date, Flag, Keyword, SearchKey, SystemFlag};
+use terms::{Date, Flag, Keyword, SearchKey, SequenceSet, SystemFlag};
 
 /// RFC 3501 §9, search: `[SP "CHARSET" SP astring] 1*(SP search-key)`, after
 /// search-return-opts (RFC 4731 §4)
@@ -157,6 +157,15 @@ impl Rule {
                 cursor.sp()?;
                 SearchKey::Uid(cursor.sequence_set()?)
             }
+            // RFC 9738 §3.2: of a number that ends the identifiers there is none.
+            "UIDAFTER" => {
+                let uid = uniqueid(cursor)?;
+                SearchKey::Uid(SequenceSet::from(uid.checked_add(1)))
+            }
+            "UIDBEFORE" => {
+                let last = uniqueid(cursor)? - 1;
+                SearchKey::Uid(SequenceSet::up_to(Some(last).filter(|&last| last > 0)))
+            }
             "YOUNGER" => SearchKey::Younger(interval(cursor)?),
             "UNKEYWORD" => SearchKey::Not(Box::new(keyword(cursor)?)),
             _ => return Ok(None),
@@ -212,6 +221,12 @@ fn date(cursor: &mut Cursor<'_>) -> Parsed<Date> {
 
 /// RFC 5032 §4: `SP nz-number`, in seconds
 fn interval(cursor: &mut Cursor<'_>) -> Parsed<u32> {
+    cursor.sp()?;
+    cursor.nz_number()
+}
+
+/// `SP uniqueid`, which is not zero
+fn uniqueid(cursor: &mut Cursor<'_>) -> Parsed<u32> {
     cursor.sp()?;
     cursor.nz_number()
 }

@@ -1,6 +1,7 @@
 //! Response codes.
 
 use super::{flag_list, put};
+use std::borrow::Cow;
 use std::io::Write as _;
 use terms::{FlagSet, ModSeq, Uid, UidSet, UidValidity};
 
@@ -24,7 +25,7 @@ pub enum Code {
     /// CANNOT
     Cannot,
     /// CAPABILITY
-    Capability(Vec<&'static str>),
+    Capability(Vec<Cow<'static, str>>),
     /// CLIENTBUG
     ClientBug,
     /// CLOSED (RFC 9051 §7.1)
@@ -57,6 +58,9 @@ pub enum Code {
     MailboxId(String),
     /// NOTSAVED: `$` is empty now. RFC 5182 §2.1.
     NotSaved,
+    /// MESSAGELIMIT: how many messages a command works on, and the lowest that it did,
+    /// where that is known. RFC 9738 §3.1.
+    MessageLimit(u32, Option<Uid>),
     /// METADATA LONGENTRIES: so many octets has the longest value that was left out.
     /// RFC 5464 §4.2.1.
     MetadataLongEntries(u64),
@@ -142,6 +146,10 @@ impl Code {
                 }
             }
             Self::MailboxId(id) => write!(out, "MAILBOXID ({id})"),
+            Self::MessageLimit(limit, Some(lowest)) => {
+                write!(out, "MESSAGELIMIT {limit} {lowest}")
+            }
+            Self::MessageLimit(limit, None) => write!(out, "MESSAGELIMIT {limit}"),
             Self::MetadataLongEntries(octets) => write!(out, "METADATA LONGENTRIES {octets}"),
             Self::MetadataMaxSize(octets) => write!(out, "METADATA MAXSIZE {octets}"),
             Self::Modified(set) => write!(out, "MODIFIED {set}"),
@@ -186,6 +194,7 @@ impl Code {
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
             Self::MailboxId(_) => "MAILBOXID",
+            Self::MessageLimit(..) => "MESSAGELIMIT",
             Self::MetadataLongEntries(_) => "METADATA LONGENTRIES",
             Self::MetadataMaxSize(_) => "METADATA MAXSIZE",
             Self::MetadataNoPrivate => "METADATA NOPRIVATE",

@@ -81,11 +81,11 @@ pub fn numbered(out: &mut Vec<u8>, number: u32, name: &str) {
 }
 
 /// Writes `* CAPABILITY IMAP4rev1 …`. RFC 3501 §7.2.1.
-pub fn capability(out: &mut Vec<u8>, names: &[&str]) {
+pub fn capability(out: &mut Vec<u8>, names: &[impl AsRef<str>]) {
     put(out, "* CAPABILITY");
     for name in names {
         out.push(b' ');
-        put(out, name);
+        put(out, name.as_ref());
     }
     put(out, "\r\n");
 }

@@ -43,7 +43,7 @@ fn statuses_and_codes() {
             "PERMANENTFLAGS ()",
         ),
         (
-            Code::Capability(vec!["IMAP4rev1", "IDLE"]),
+            Code::Capability(vec!["IMAP4rev1".into(), "IDLE".into()]),
             "CAPABILITY IMAP4rev1 IDLE",
         ),
         (Code::UidNext(uid(7)), "UIDNEXT 7"),

@@ -10,6 +10,7 @@ mod source;
 mod target;
 
 use super::list::Renamed;
+use super::message_limit::beyond;
 use super::reply::{Reply, Tell};
 use super::session::{End, Got, Session, Step};
 use crate::limits::Octets;
@@ -196,6 +197,13 @@ impl Appending {
                 AppendStep::Message { flags, date } => {
                     if let Err(reply) = self.end_message().await {
                         return Ok(Err(reply));
+                    }
+                    let limit = session.stream.node().limits.message_limit.of_saving();
+                    if let Some(limit) =
+                        limit.filter(|&limit| self.messages.len() as u64 >= u64::from(limit))
+                    {
+                        // RFC 9738 §3.1: all or nothing, so nothing.
+                        return Ok(Err(beyond(limit)));
                     }
                     if self.messages.len() == MESSAGES_MAX {
                         let text = format!("no more than {MESSAGES_MAX} messages at once");
