@@ -12,7 +12,6 @@ use crate::place::Place;
 use crate::privileges::{Servant, make_data_directory};
 use crate::secret;
 use crate::tls::Certificates;
-use serve::accounts::NameRules;
 use serve::auth::oauth::ISSUER_TIMEOUT;
 use serve::auth::{self, Auth, CertificateName, Cost, OAuth, OAuthSettings, Scram, TokenSource};
 use serve::imap::Imap;
@@ -73,10 +72,7 @@ impl Opened {
         let accounts = Accounts::new(Arc::clone(&node), Arc::clone(&store) as Arc<dyn Store>);
         let settings = settings(place, &node.env)?;
         let auth = Auth::with(Arc::clone(&node), Cost::default(), settings);
-        let rules = NameRules {
-            default_domain: place.config.default_domain.clone(),
-            separator: Some(place.config.separator.0),
-        };
+        let rules = place.config.name_rules();
         let directory = Directory::open(accounts, auth, rules);
         let directory = directory.await.when("the directory of accounts")?;
         directory.configure_hold(place.config.hold.settings());
@@ -135,6 +131,7 @@ impl Opened {
                     directory,
                     tls,
                     plaintext_login,
+                    quota_admins: config.imap.quota_admins.clone().into(),
                 };
                 Arc::new(move |stream| Box::pin(serve::imap::run(stream, imap.clone())))
             }

@@ -125,8 +125,13 @@ pub enum CommandBody {
     GetQuota(Vec<u8>),
     /// GETQUOTAROOT. RFC 9208 §4.1.2.
     GetQuotaRoot(Mailbox),
-    /// SETQUOTA: read, and refused to everybody. RFC 9208 §4.1.1.
-    SetQuota,
+    /// SETQUOTA. RFC 9208 §4.1.3.
+    SetQuota {
+        /// The quota root.
+        root: Vec<u8>,
+        /// Resources, in capitals, and their limits.
+        limits: Vec<(String, u64)>,
+    },
     /// ID; `None` for NIL. RFC 2971 §3.1.
     Id(Option<Vec<(String, Option<String>)>>),
     /// IDLE. RFC 2177 §3.
@@ -281,7 +286,7 @@ impl CommandBody {
             Self::GetMetadata(_) => "GETMETADATA",
             Self::GetQuota(_) => "GETQUOTA",
             Self::GetQuotaRoot(_) => "GETQUOTAROOT",
-            Self::SetQuota => "SETQUOTA",
+            Self::SetQuota { .. } => "SETQUOTA",
             Self::Id(_) => "ID",
             Self::Idle => "IDLE",
             Self::List { .. } => "LIST",

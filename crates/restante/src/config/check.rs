@@ -2,9 +2,10 @@
 
 use super::table::{Key, Table};
 use super::{
-    Address, Auth, Config, HoldDefaults, Limits, Listen, Log, Metrics, OAuth, Octets, Pop3,
+    Address, Auth, Config, HoldDefaults, Imap, Limits, Listen, Log, Metrics, OAuth, Octets, Pop3,
     Protocol, Tls,
 };
+use serve::accounts::AccountName;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -148,6 +149,7 @@ impl Reader<'_> {
             self.keys(oauth, OAuth::KEYS, " in [auth.oauth]");
         }
         self.child(root, "limits", Limits::KEYS);
+        self.child(root, "imap", Imap::KEYS);
         self.child(root, "pop3", Pop3::KEYS);
         self.child(root, "hold", HoldDefaults::KEYS);
         self.child(root, "metrics", Metrics::KEYS);
@@ -271,6 +273,16 @@ impl Reader<'_> {
             self.fault(at, what, Some(right.into()));
         }
         self.limits(root, &config.limits);
+        let rules = config.name_rules();
+        for name in &config.imap.quota_admins {
+            if let Err(error) = AccountName::new(name, &rules) {
+                let imap = root.get("imap").and_then(|imap| imap.get_ref().as_table());
+                let at = imap.and_then(|imap| imap.get("quota-admins"));
+                let what = format!("`{name}` is no account: {error}");
+                let right = "write whole names, as in \"postmaster@example.org\"".to_owned();
+                self.fault(at.map(Spanned::span), what, Some(right));
+            }
+        }
         if let Some(Address::Unix(_)) = &config.metrics.address {
             let metrics = root.get("metrics");
             let metrics = metrics.and_then(|metrics| metrics.get_ref().as_table());
@@ -673,6 +685,35 @@ mod tests {
             );
             assert!(parse(Path::new("r.toml"), &text(least)).is_ok(), "{key}");
         }
+    }
+
+    #[test]
+    fn one_limit_of_messages_that_is_not_too_low() {
+        let limits = |lines: &str| format!("data = \"/m\"\n{IMAP}[limits]\n{lines}\n");
+        for key in ["message-limit", "save-limit"] {
+            check(
+                &limits(&format!("{key} = 999")),
+                &[&format!(
+                    "r.toml:6: `{key}` is too little for anything to work; write 1000 or more"
+                )],
+            );
+            assert!(parse(Path::new("r.toml"), &limits(&format!("{key} = 1000"))).is_ok());
+        }
+        check(
+            &limits("message-limit = 2000\nsave-limit = 1000"),
+            &["r.toml:7: `message-limit` is of COPY and APPEND too; take `save-limit` away"],
+        );
+    }
+
+    #[test]
+    fn who_may_set_quotas_is_an_account() {
+        check(
+            &format!("data = \"/m\"\n{IMAP}[imap]\nquota-admins = [\"a@example.org\", \"\"]\n"),
+            &[
+                "r.toml:6: `` is no account: the name is empty, or its local part or domain is; write whole names, as in \
+               \"postmaster@example.org\"",
+            ],
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The example file, made from the declarations of the tables.
 
 use super::table::{Key, Shown, Table};
-use super::{Auth, Config, HoldDefaults, Limits, Listen, Log, Metrics, OAuth, Pop3, Tls};
+use super::{Auth, Config, HoldDefaults, Imap, Limits, Listen, Log, Metrics, OAuth, Pop3, Tls};
 use std::fmt::Write as _;
 
 /// The listeners that the example shows besides the first.
@@ -29,6 +29,7 @@ pub fn example() -> String {
     table::<Auth>(&mut out, "[auth]");
     table::<OAuth>(&mut out, "[auth.oauth]");
     table::<Limits>(&mut out, "[limits]");
+    table::<Imap>(&mut out, "[imap]");
     table::<Pop3>(&mut out, "[pop3]");
     table::<HoldDefaults>(&mut out, "[hold]");
     table::<Metrics>(&mut out, "[metrics]");
@@ -102,6 +103,7 @@ mod tests {
             Limits::KEYS,
             HoldDefaults::KEYS,
             Metrics::KEYS,
+            Imap::KEYS,
             Pop3::KEYS,
             Tls::KEYS,
             OAuth::KEYS,

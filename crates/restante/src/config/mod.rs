@@ -23,6 +23,7 @@ pub use value::{
 
 use crate::cli::hold::{CollectBy, SeenWhen};
 use crate::span::HoldTerm;
+use serve::accounts::NameRules;
 use std::path::{Path, PathBuf};
 use table::table;
 
@@ -85,6 +86,9 @@ table! {
 
         /// Limits, below.
         Set limits "limits": Limits = Limits::default(), "";
+
+        /// IMAP, below.
+        Set imap "imap": Imap = Imap::default(), "";
 
         /// POP3, below.
         Set pop3 "pop3": Pop3 = Pop3::default(), "";
@@ -153,6 +157,17 @@ table! {
         /// What in a client's certificate names the account: `email` (a mail
         /// address among its alternative names) or `cn` (its common name).
         Default client_name "client-name": ClientName = ClientName::Email, r#""email""#;
+    }
+}
+
+table! {
+    /// IMAP, on all its listeners.
+    Imap {
+        /// Accounts that may ask for and set the quotas of all others by IMAP (GETQUOTA
+        /// and SETQUOTA, RFC 9208). Without it nobody may: quotas are set by
+        /// `restante account set`.
+        Example quota_admins "quota-admins": Vec<String> = Vec::new(),
+            r#"["postmaster@example.org"]"#;
     }
 }
 
@@ -366,6 +381,16 @@ impl Config {
     /// The name to greet with.
     pub fn hostname(&self) -> String {
         self.hostname.clone().unwrap_or_else(machine_name)
+    }
+}
+
+impl Config {
+    /// How names are completed and taken apart.
+    pub fn name_rules(&self) -> NameRules {
+        NameRules {
+            default_domain: self.default_domain.clone(),
+            separator: Some(self.separator.0),
+        }
     }
 }
 

@@ -57,6 +57,9 @@ const ALWAYS: &[&str] = &[
     "PREVIEW",
 ];
 
+/// To those who may set quotas. RFC 9208 §4.1.3.
+pub(super) const QUOTASET: &str = "QUOTASET";
+
 /// What is announced to a session. RFC 3501 §6.1.1.
 pub(super) fn capabilities(login: &Login) -> Vec<&'static str> {
     let mut names = ALWAYS.to_vec();
@@ -143,6 +146,7 @@ mod tests {
             let mut lines = page.lines().filter(|line| line.contains(&quoted));
             assert!(lines.any(|line| line.contains("Whole")), "{name}");
         }
+        assert!(page.contains(&format!("`{QUOTASET}`")));
         for limit in [MessageLimit::Any(1), MessageLimit::Saving(1)] {
             let name = limit.capability().unwrap_or_default();
             let quoted = format!("`{}`", name.trim_end_matches('1'));

@@ -1,6 +1,7 @@
 //! STARTTLS, LOGIN, AUTHENTICATE.
 
 use super::capability::Login;
+use super::quota::is_admin;
 use super::reply::{Reply, Tell};
 use super::session::{End, Got, Session, Step, within};
 use super::user::User;
@@ -123,9 +124,12 @@ async fn logged_in(session: &mut Session, tag: &Tag, login: auth::Login) -> Step
     let directory = &session.imap.directory;
     let standing = directory.standing(login.account.id(), login.device);
     session.stream.heed(standing);
+    let admins = &session.imap.quota_admins;
+    let quota_admin = is_admin(admins, directory, login.account.id());
     let mut user = User::new(login.name, login.account, directory.clone());
     user.session = Some(login.session);
     user.may_delete = login.may_delete;
+    user.quota_admin = quota_admin;
     session.user = Some(Box::new(user));
     let limits = within(&session.stream.node().limits, Limits::LOGGED_IN);
     session.reader.set_limits(limits);

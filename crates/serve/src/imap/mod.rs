@@ -70,6 +70,8 @@ pub struct Imap {
     pub tls: Option<Tls>,
     /// Whether passwords are taken without TLS.
     pub plaintext_login: bool,
+    /// The names of accounts that may set the quotas of all others. RFC 9208 §4.1.3.
+    pub quota_admins: Arc<[String]>,
 }
 
 impl Imap {
@@ -80,6 +82,7 @@ impl Imap {
             directory,
             tls: None,
             plaintext_login: false,
+            quota_admins: Arc::default(),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::reply::Reply;
 use super::user::{User, check_own, existing};
-use crate::accounts::{Account, AccountName};
+use crate::accounts::{Account, AccountName, NameRules};
 use account::{Mailbox as Record, Rights, State};
 use proto::imap::Mailbox;
 use proto::imap::response::Code;
@@ -45,7 +45,7 @@ pub(super) fn shown(owner: &str, name: &MailboxName) -> Option<MailboxName> {
 
 /// The owner and the name there, of another user's mailbox. RFC 4314 has nothing to
 /// say of the levels above: they are no mailboxes.
-fn foreign(name: &MailboxName) -> Option<(&str, Option<&str>)> {
+pub(super) fn foreign(name: &MailboxName) -> Option<(&str, Option<&str>)> {
     let below = name.as_str().strip_prefix(OTHER_USERS)?.strip_prefix('/')?;
     Some(match below.split_once('/') {
         Some((owner, rest)) => (owner, Some(rest)),
@@ -57,6 +57,16 @@ fn foreign(name: &MailboxName) -> Option<(&str, Option<&str>)> {
 pub(super) fn is_reserved(name: &MailboxName) -> bool {
     let first = name.as_str().split(MailboxName::SEPARATOR).next();
     first.is_some_and(|level| level.eq_ignore_ascii_case(OTHER_USERS))
+}
+
+/// The account of that name, in any of its forms.
+pub(super) fn account_named(
+    directory: &account::directory::State,
+    rules: &NameRules,
+    name: &str,
+) -> Option<AccountId> {
+    let name = AccountName::new(name, rules).ok()?;
+    Some(directory.account(name.as_str())?.id)
 }
 
 /// As if there were none: who may not see a mailbox is not told of it. RFC 4314 §6.
@@ -87,9 +97,7 @@ impl User {
     /// Another user who may have shared something.
     async fn owner(&self, name: &str) -> Result<(Account, Arc<str>), Reply> {
         let directory = self.directory.fresh().await?;
-        let name = AccountName::new(name, self.directory.rules());
-        let record = name.ok().and_then(|name| directory.account(name.as_str()));
-        let id = record.map(|record| record.id);
+        let id = account_named(&directory, self.directory.rules(), name);
         // Nobody finds out who has an account: what is not shared is not there.
         let id = id.filter(|id| directory.is_sharer(*id, self.account.id()));
         let id = id.ok_or_else(no_such_mailbox)?;

@@ -145,6 +145,9 @@ impl Session {
                 *name = "LITERAL-";
             }
         }
+        if self.user.as_ref().is_some_and(|user| user.quota_admin) {
+            names.push(capability::QUOTASET);
+        }
         let limit = limits.message_limit.capability().map(Cow::Owned);
         names.into_iter().map(Cow::Borrowed).chain(limit).collect()
     }

@@ -31,6 +31,8 @@ pub(super) struct User {
     pub(super) selected: Option<Box<Selected>>,
     /// Whether it may remove messages.
     pub(super) may_delete: bool,
+    /// Whether it may set the quotas of all.
+    pub(super) quota_admin: bool,
     /// What it has switched on.
     pub(super) enabled: Enabled,
     /// With METADATA switched on: what it has been told of annotations.
@@ -50,6 +52,7 @@ impl User {
             directory,
             selected: None,
             may_delete: true,
+            quota_admin: false,
             enabled: Enabled::default(),
             annotations: None,
             session: None,
@@ -74,7 +77,7 @@ impl User {
         match body {
             Body::GetQuota(root) => self.get_quota(stream, &root).await,
             Body::GetQuotaRoot(mailbox) => self.get_quota_root(stream, mailbox).await,
-            Body::SetQuota => Ok(Self::set_quota()),
+            Body::SetQuota { root, limits } => self.set_quota(stream, &root, &limits).await,
             Body::GetMetadata(asked) => self.get_metadata(stream, asked).await,
             Body::SetMetadata(asked) => self.set_metadata(asked).await,
             Body::Noop | Body::Check => self.noop(matches!(body, Body::Check)).await,

@@ -59,6 +59,7 @@ pub(crate) struct World {
     tls: Tls,
     client_tls: rustls::ClientConfig,
     plaintext_login: bool,
+    quota_admins: Vec<String>,
     /// What checks bearer tokens.
     pub(crate) oauth: Option<auth::OAuth>,
     from: Option<std::net::IpAddr>,
@@ -95,6 +96,7 @@ impl World {
             tls,
             client_tls,
             plaintext_login: true,
+            quota_admins: Vec::new(),
             oauth: None,
             from: None,
             nul: Nul::Replace,
@@ -274,6 +276,10 @@ impl World {
                 self.limits.login_failures_max = max.parse().map_err(|_| "no number")?;
                 Ok(())
             }
+            ("quota-admin", [name]) => {
+                self.quota_admins.push((*name).to_owned());
+                Ok(())
+            }
             ("message-limit", [count]) => {
                 let count = count.parse().map_err(|_| "no number")?;
                 self.limits.message_limit = MessageLimit::Any(count);
@@ -399,11 +405,13 @@ impl World {
     }
 
     async fn imap(&mut self, number: u32) -> Imap {
+        let quota_admins = self.quota_admins.clone();
         let (tls, plaintext_login) = (self.tls.clone(), self.plaintext_login);
         let server = self.server(number > FIRST_SERVER_MAX).await;
         Imap {
             tls: Some(tls),
             plaintext_login,
+            quota_admins: quota_admins.into(),
             ..Imap::new(HOSTNAME, server.directory.clone())
         }
     }

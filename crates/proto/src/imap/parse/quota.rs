@@ -9,20 +9,20 @@ pub(super) fn getquota(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     cursor.astring("a quota root").map(CommandBody::GetQuota)
 }
 
-/// `"SETQUOTA" SP quota-root-name SP setquota-list`; nobody may, so what is wanted
-/// is not kept.
+/// `"SETQUOTA" SP quota-root-name SP setquota-list`
 pub(super) fn setquota(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
     cursor.sp()?;
-    cursor.astring("a quota root")?;
+    let root = cursor.astring("a quota root")?;
     cursor.sp()?;
+    let mut limits = Vec::new();
     if !cursor.eat_word("()") {
-        cursor.list_1(RESOURCES_MAX, |cursor| {
-            cursor.atom("a resource")?;
+        limits = cursor.list_1(RESOURCES_MAX, |cursor| {
+            let resource = cursor.atom("a resource")?.to_ascii_uppercase();
             cursor.sp()?;
-            cursor.number64()
+            Ok((resource, cursor.number64()?))
         })?;
     }
-    Ok(CommandBody::SetQuota)
+    Ok(CommandBody::SetQuota { root, limits })
 }
 
 /// More resources than there are kinds of them make no sense.
