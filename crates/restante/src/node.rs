@@ -131,6 +131,7 @@ impl Opened {
                     directory,
                     tls,
                     plaintext_login,
+                    utf8_accept: config.imap.utf8_accept,
                     quota_admins: config.imap.quota_admins.clone().into(),
                 };
                 Arc::new(move |stream| Box::pin(serve::imap::run(stream, imap.clone())))

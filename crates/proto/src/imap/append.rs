@@ -62,6 +62,6 @@ pub struct AppendLiteral {
     pub synchronizing: bool,
     /// `~{n}`: literal8, which may hold NUL. RFC 3516 §4.4.
     pub literal8: bool,
-    /// `UTF8 (~{n})`: the message may have UTF-8 in its header. RFC 9755 §4.
+    /// `UTF8 (~{n})`: the message may have UTF-8 in its header. RFC 6855 §4.
     pub utf8: bool,
 }

@@ -163,6 +163,12 @@ table! {
 table! {
     /// IMAP, on all its listeners.
     Imap {
+        /// Whether programs may ask for names and messages in UTF-8 (UTF8=ACCEPT). With
+        /// it, APPEND refuses messages whose header has octets above 127 from those that
+        /// have not asked, as RFC 9755 §4 has it. `false` while old mail is moved here by
+        /// IMAP: it is then taken octet for octet.
+        Default utf8_accept "utf8-accept": bool = true, "true";
+
         /// Accounts that may ask for and set the quotas of all others by IMAP (GETQUOTA
         /// and SETQUOTA, RFC 9208). Without it nobody may: quotas are set by
         /// `restante account set`.

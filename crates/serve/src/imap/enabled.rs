@@ -68,6 +68,9 @@ pub(super) fn enable(session: &mut Session, names: &[String]) -> Reply {
     let before = user.enabled;
     let mut known: Vec<&str> = Vec::new();
     for name in names {
+        if name == UTF8_ACCEPT && !session.imap.utf8_accept {
+            continue;
+        }
         let told = if name == IMAP4REV2 { "IMAP4rev2" } else { name };
         if user.enabled.enable(name) && !known.contains(&told) {
             known.push(told);

@@ -70,6 +70,9 @@ pub struct Imap {
     pub tls: Option<Tls>,
     /// Whether passwords are taken without TLS.
     pub plaintext_login: bool,
+    /// Whether UTF8=ACCEPT is there. With it a message whose header has octets above 127
+    /// is refused from sessions that have not enabled it. RFC 9755 §4.
+    pub utf8_accept: bool,
     /// The names of accounts that may set the quotas of all others. RFC 9208 §4.1.3.
     pub quota_admins: Arc<[String]>,
 }
@@ -82,6 +85,7 @@ impl Imap {
             directory,
             tls: None,
             plaintext_login: false,
+            utf8_accept: true,
             quota_admins: Arc::default(),
         }
     }

@@ -148,6 +148,9 @@ impl Session {
         if self.user.as_ref().is_some_and(|user| user.quota_admin) {
             names.push(capability::QUOTASET);
         }
+        if !self.imap.utf8_accept {
+            names.retain(|name| *name != "UTF8=ACCEPT");
+        }
         let limit = limits.message_limit.capability().map(Cow::Owned);
         names.into_iter().map(Cow::Borrowed).chain(limit).collect()
     }

@@ -59,6 +59,7 @@ pub(crate) struct World {
     tls: Tls,
     client_tls: rustls::ClientConfig,
     plaintext_login: bool,
+    utf8_accept: bool,
     quota_admins: Vec<String>,
     /// What checks bearer tokens.
     pub(crate) oauth: Option<auth::OAuth>,
@@ -96,6 +97,7 @@ impl World {
             tls,
             client_tls,
             plaintext_login: true,
+            utf8_accept: true,
             quota_admins: Vec::new(),
             oauth: None,
             from: None,
@@ -276,6 +278,10 @@ impl World {
                 self.limits.login_failures_max = max.parse().map_err(|_| "no number")?;
                 Ok(())
             }
+            ("utf8-accept", [answer]) => {
+                self.utf8_accept = *answer == "yes";
+                Ok(())
+            }
             ("quota-admin", [name]) => {
                 self.quota_admins.push((*name).to_owned());
                 Ok(())
@@ -405,12 +411,13 @@ impl World {
     }
 
     async fn imap(&mut self, number: u32) -> Imap {
-        let quota_admins = self.quota_admins.clone();
+        let (quota_admins, utf8_accept) = (self.quota_admins.clone(), self.utf8_accept);
         let (tls, plaintext_login) = (self.tls.clone(), self.plaintext_login);
         let server = self.server(number > FIRST_SERVER_MAX).await;
         Imap {
             tls: Some(tls),
             plaintext_login,
+            utf8_accept,
             quota_admins: quota_admins.into(),
             ..Imap::new(HOSTNAME, server.directory.clone())
         }

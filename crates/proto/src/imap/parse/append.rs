@@ -130,7 +130,7 @@ fn cat_part(cursor: &mut Cursor<'_>, open: &mut Open, part: &mut AppendPart) -> 
     cursor.fail("TEXT or URL")
 }
 
-/// RFC 9755 §8, utf8-literal: `"UTF8" SP "(" literal8 ")"`
+/// RFC 6855 §4, which RFC 9755 has left out: `"UTF8" SP "(" literal8 ")"`
 fn utf8_literal(cursor: &mut Cursor<'_>, open: &mut Open, part: &mut AppendPart) -> Parsed<()> {
     cursor.sp()?;
     cursor.expect(b'(', "a parenthesis")?;

@@ -55,11 +55,24 @@ fn count(node: &Node, octets: u64) -> usize {
     count.min(node.appends.max())
 }
 
+/// What the header of a message may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Header {
+    /// Octets below 128. RFC 9755 §4.
+    Ascii,
+    /// Any octets, which mean nothing: old mail.
+    Any,
+    /// UTF-8, which makes the message internationalised.
+    Utf8,
+}
+
 /// Why a message is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
     /// It has NULs, which only a literal8 may have, and only in parts.
     Nul,
+    /// Its header has octets that it may not have.
+    RawHeader,
     TooBig,
     Full,
     Failed,
@@ -70,6 +83,10 @@ impl Trouble {
     fn reply(self) -> Reply {
         match self {
             Self::Nul => Reply::no(Code::UnknownCte, "the message has NULs"),
+            Self::RawHeader => {
+                let text = "the header has octets above 127: ENABLE UTF8=ACCEPT first";
+                Reply::no(Code::Cannot, text)
+            }
             Self::TooBig => Reply::no(Code::TooBig, "the message is too big"),
             Self::Full => Reply::no(Code::Unavailable, "the server has no space left"),
             Self::Failed => Reply::no(Code::Unavailable, "the message could not be stored"),
@@ -198,15 +215,14 @@ impl Body {
         Ok(())
     }
 
-    /// The message is whole: stores it, with what is derived from it. `utf8`: its
-    /// header may be UTF-8, which makes it internationalised.
+    /// The message is whole: stores it, with what is derived from it.
     pub(super) async fn finish(
         self,
         flags: FlagSet,
         internal_date: Option<InternalDate>,
-        utf8: bool,
+        header: Header,
     ) -> Result<NewMessage, Reply> {
-        let message = self.store(utf8).await;
+        let message = self.store(header).await;
         let message = message.map_err(Trouble::reply)?;
         Ok(NewMessage {
             flags,
@@ -216,7 +232,7 @@ impl Body {
         })
     }
 
-    async fn store(mut self, utf8: bool) -> Result<NewMessage, Trouble> {
+    async fn store(mut self, header: Header) -> Result<NewMessage, Trouble> {
         if let Some(trouble) = self.trouble {
             return Err(trouble);
         }
@@ -225,6 +241,9 @@ impl Body {
             let storable = compute(&self.node, octets, storable).await?;
             self.octets = storable.ok_or(Trouble::Nul)?;
             self.check_size()?;
+        }
+        if header == Header::Ascii && !header_of(&self.octets).is_ascii() {
+            return Err(Trouble::RawHeader);
         }
         while self.written < self.octets.len() {
             self.write(Self::PIECE_OCTETS).await?;
@@ -237,7 +256,7 @@ impl Body {
         let octets = std::mem::take(&mut self.octets);
         let (derived, form) = compute(&self.node, octets, move |octets| {
             // What POP3 gives to clients without UTF8: its size is kept. RFC 6856 §2.1.
-            let form = (utf8 && has_utf8_header(&octets))
+            let form = (header == Header::Utf8 && std::str::from_utf8(header_of(&octets)).is_ok())
                 .then(|| mime::downgrade(&octets))
                 .flatten();
             (mime::derive(&octets), form.map(|form| form.len()))
@@ -250,12 +269,11 @@ impl Body {
     }
 }
 
-/// Whether the header is UTF-8: in old mail octets above 127 may be anything, and
-/// nothing but the octets themselves says what.
-fn has_utf8_header(message: &[u8]) -> bool {
+/// The header. In old mail octets above 127 may be anything in it, and nothing but the
+/// octets themselves says what.
+fn header_of(message: &[u8]) -> &[u8] {
     let end = message.windows(4).position(|four| four == b"\r\n\r\n");
-    let header = message.get(..end.unwrap_or(message.len()));
-    header.is_some_and(|header| std::str::from_utf8(header).is_ok())
+    end.and_then(|end| message.get(..end)).unwrap_or(message)
 }
 
 /// Parsing more than this is done beside the sessions.

@@ -15,7 +15,7 @@ use super::reply::{Reply, Tell};
 use super::session::{End, Got, Session, Step};
 use crate::limits::Octets;
 use crate::stream::{Filled, StreamError};
-use body::{Body, hold, hold_more};
+use body::{Body, Header, hold, hold_more};
 use proto::imap::response::Code;
 use proto::imap::{AppendHead, AppendLiteral, AppendPart, AppendStep, Limits};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub(super) async fn append(session: &mut Session, head: AppendHead) -> Step {
                 Some(Got::Chunk(octets)) => appending.take(&octets).await,
                 Some(Got::AppendPart(part)) => break part,
                 Some(Got::AppendEnd(tag)) => {
-                    let reply = match appending.end_message().await {
+                    let reply = match appending.end_message(session).await {
                         Ok(()) => appending.bind(session).await,
                         Err(reply) => reply,
                     };
@@ -195,7 +195,7 @@ impl Appending {
         for step in steps {
             match step {
                 AppendStep::Message { flags, date } => {
-                    if let Err(reply) = self.end_message().await {
+                    if let Err(reply) = self.end_message(session).await {
                         return Ok(Err(reply));
                     }
                     let limit = session.stream.node().limits.message_limit.of_saving();
@@ -244,7 +244,7 @@ impl Appending {
         }
         let enabled = session.user.as_ref().is_some_and(|user| user.enabled.utf8);
         if literal.utf8 && !enabled {
-            // RFC 9755 §4: for sessions that have enabled it.
+            // RFC 6855 §4: for sessions that have enabled it.
             return Err(Reply::bad("UTF8=ACCEPT is not enabled"));
         }
         let kind = Kind {
@@ -300,7 +300,7 @@ impl Appending {
     }
 
     /// The message that was coming is whole: it becomes a blob.
-    async fn end_message(&mut self) -> Result<(), Reply> {
+    async fn end_message(&mut self, session: &Session) -> Result<(), Reply> {
         let Some(Begun {
             flags,
             date,
@@ -315,7 +315,12 @@ impl Appending {
             // the whole command.
             return Err(Reply::no(Code::Cannot, "nothing to append"));
         }
-        let message = body.finish(flags, date, utf8).await?;
+        let header = match (utf8, session.imap.utf8_accept) {
+            (true, _) => Header::Utf8,
+            (false, true) => Header::Ascii,
+            (false, false) => Header::Any,
+        };
+        let message = body.finish(flags, date, header).await?;
         self.room.take(u64::from(message.size));
         self.messages.push(message);
         Ok(())
