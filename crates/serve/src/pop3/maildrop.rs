@@ -41,7 +41,8 @@ pub(super) struct View {
 /// Octets that one read of a blob asks for.
 const READ_OCTETS: u64 = 64 << 10;
 
-/// A message that is no longer is read to its end before it is promised.
+/// A message that is no longer is kept when it has been read to its end, which
+/// comes before it is promised; a longer one is read once more.
 const AHEAD_OCTETS: u64 = 1 << 20;
 
 /// Pieces of a message that have been read before it goes out.
@@ -298,14 +299,7 @@ impl Maildrop {
             Range::Whole => replies.ok_with("{0} octets", &[&self.size(&message)]),
             Range::Top(_) => replies.ok("top of message follows"),
         }
-        let mut sending = Sending {
-            encoder: DotEncoder::new(),
-            top: match range {
-                Range::Whole => None,
-                Range::Top(lines) => Some(TopFilter::new(lines)),
-            },
-            passed: 0,
-        };
+        let mut sending = Sending::new(range);
         let whole = match source {
             Source::Form(octets, _held) => {
                 for piece in octets.chunks(READ_OCTETS as usize) {
@@ -356,8 +350,7 @@ impl Maildrop {
         let octets = u64::from(message.size).saturating_sub(message.prefix.len() as u64);
         if message.downgraded_size.is_none() || self.view.utf8 {
             // What is found damaged later could only be told by closing.
-            let whole = range == Range::Whole && octets <= AHEAD_OCTETS;
-            let ahead = self.ahead(stream.node(), message.blob, octets, whole);
+            let ahead = self.ahead(stream.node(), message, octets, range);
             let ahead = ahead.await?;
             return Ok(Source::Blob { ahead, octets });
         }
@@ -390,31 +383,40 @@ impl Maildrop {
         Ok(Source::Form(form, held))
     }
 
-    /// The first octets of a message of which nothing has been promised yet, or all
-    /// of them where there is room.
+    /// Reads all that is to go out of a message of which nothing has been promised
+    /// yet. The first octets are kept; all of them where they are few and there is
+    /// room.
     async fn ahead(
         &self,
         node: &Node,
-        blob: BlobId,
+        message: &Row<'_>,
         length: u64,
-        whole: bool,
+        range: Range,
     ) -> Result<Ahead, BlobError> {
+        let blob = message.blob;
         let first = self.read(blob, 0, length).await?;
         let mut at = first.len() as u64;
+        let mut sending = Sending::new(range);
+        sending.look_at(message.prefix);
+        sending.look_at(&first);
         let mut ahead = Ahead::default();
         ahead.pieces.push_back(first);
-        if !whole || at >= length {
-            return Ok(ahead);
+        if range == Range::Whole && at < length && length <= AHEAD_OCTETS {
+            let count = usize::try_from(length - at).unwrap_or(usize::MAX);
+            ahead._held = node.octets.try_take(count);
         }
-        let count = usize::try_from(length - at).unwrap_or(usize::MAX);
-        ahead._held = node.octets.try_take(count);
-        while ahead._held.is_some() && at < length {
+        while at < length && !sending.is_done() {
             let octets = self.read(blob, at, length).await?;
             if octets.is_empty() {
-                break;
+                return Err(BlobError::Damaged(blob));
             }
             at += octets.len() as u64;
-            ahead.pieces.push_back(octets);
+            sending.look_at(&octets);
+            if ahead._held.is_some() {
+                ahead.pieces.push_back(octets);
+            } else if at.is_multiple_of(AHEAD_OCTETS) {
+                tokio::task::yield_now().await;
+            }
         }
         Ok(ahead)
     }
@@ -476,6 +478,24 @@ struct Sending {
 }
 
 impl Sending {
+    fn new(range: Range) -> Self {
+        Self {
+            encoder: DotEncoder::new(),
+            top: match range {
+                Range::Whole => None,
+                Range::Top(lines) => Some(TopFilter::new(lines)),
+            },
+            passed: 0,
+        }
+    }
+
+    /// As if the octets had gone out.
+    fn look_at(&mut self, octets: &[u8]) {
+        if let Some(top) = &mut self.top {
+            top.pass(octets);
+        }
+    }
+
     fn piece(&mut self, stream: &mut Stream, octets: &[u8]) {
         let octets = match &mut self.top {
             Some(top) => top.pass(octets),
