@@ -359,7 +359,10 @@ pub enum Command {
         keep_collected: bool,
     },
     /// After a restore or where acknowledged changes are lost: numbers jump.
-    Epoch,
+    Epoch {
+        /// Numbers up to this one may have been told.
+        told: ModSeq,
+    },
     /// Forgets the oldest expunges of a mailbox, up to and with this change.
     TrimExpungeLog {
         /// Which.

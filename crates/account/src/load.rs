@@ -135,6 +135,37 @@ impl State {
         Ok(())
     }
 
+    /// The same as loading everything, without the sections that the root names and
+    /// that are not there. Says of how many of them nobody counts what was in them.
+    pub(crate) fn begin_salvage(&mut self, stored: &Stored<'_>) -> Result<u32> {
+        let Some((number, octets)) = root_octets(stored)? else {
+            return Err(LoadError::Gap(stored.covers));
+        };
+        self.take_root(number, &octets, stored.covers)?;
+        let there: Vec<u64> = stored.sections.iter().map(|section| section.key).collect();
+        let named = self.folding.stored.iter().map(|(key, ())| *key);
+        let gone: Vec<u64> = named
+            .filter(|key| there.binary_search(key).is_err())
+            .collect();
+        let folding = Arc::make_mut(&mut self.folding);
+        for key in &gone {
+            folding.stored.remove(key);
+        }
+        self.slots = self.slots_of_sections(stored)?;
+        let sections = self.sections_of(stored, Some(Part::Expunged))?;
+        self.expunged.list = Arc::new(expunged_of_sections(&sections)?);
+        if stored.covers > number {
+            return Err(LoadError::Gap(stored.covers));
+        }
+        for payload in &stored.commits {
+            self.replay(payload, number, stored.covers)?;
+        }
+        let uncounted = gone
+            .iter()
+            .filter(|key| !matches!(Kind::of(**key), Some(Kind::Chunk | Kind::Root)));
+        Ok(u32::try_from(uncounted.count()).unwrap_or(u32::MAX))
+    }
+
     /// Files a commit; what sections have already is passed over.
     fn replay(&mut self, payload: &[u8], root_at: ModSeq, rows_at: ModSeq) -> Result<()> {
         let changes = Changes::decode(payload)?;

@@ -209,7 +209,9 @@ fn commands() -> Vec<Command> {
             hold: Hold::Remove,
             ..HoldSettings::default()
         }),
-        Command::Epoch,
+        Command::Epoch {
+            told: terms::ModSeq::ZERO,
+        },
         append(30, NewMessage::new(BlobId(30), 55)),
         Command::Sweep(SweepRules::default()),
         append(40, NewMessage::new(BlobId(40), 66)),
@@ -448,7 +450,9 @@ fn more_directory_commands() -> Vec<directory::Command> {
             key: "language".into(),
             value: Some("en".into()),
         },
-        Command::Epoch,
+        Command::Epoch {
+            told: terms::ModSeq::ZERO,
+        },
         share(&[Grantee::Account(AccountId(2))]),
         Command::FileDeviceUse(vec![used(1, 9, "192.0.2.9")]),
         Command::Set {

@@ -23,7 +23,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use store::{DiskStore, Options, Store};
+use store::{DiskStore, Options, Store, WentOn};
 use tokio::sync::watch;
 
 /// Why the data cannot be opened.
@@ -182,19 +182,21 @@ impl Opened {
     }
 }
 
-/// Opens the store and closes it again with an index that was built anew.
+/// Opens the store and closes it again with an index that was built anew. Says what
+/// had to be done because the journal had lost something.
 ///
 /// # Errors
 /// If another process has the data, or it cannot be read.
-pub async fn rebuild_index(place: &Place) -> Result<(), OpenError> {
+pub async fn rebuild_index(place: &Place) -> Result<Option<WentOn>, OpenError> {
     own(place)?;
     let options = Options {
         rebuild_index: true,
         ..options(&place.config)
     };
     let store = open_store(place, options).await?;
+    let went_on = store.went_on();
     store.close().await;
-    Ok(())
+    Ok(went_on)
 }
 
 /// Sees to the data directory. It belongs to one user, and what another (root

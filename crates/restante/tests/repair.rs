@@ -5,6 +5,7 @@
 mod common;
 
 use common::{Demo, bad, connect, good, json, run, run_with};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -125,6 +126,26 @@ fn a_damaged_account_is_named_and_goes_on_after_repair() {
 }
 
 #[test]
+fn a_damaged_body_is_named_by_its_message() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let path = data.to_str().unwrap();
+    let demo = Demo::start(data);
+    add(data, "anna");
+    for to in ["anna+1", "anna+2"] {
+        assert!(deliver(&demo, to).starts_with("250 "));
+    }
+    assert_eq!(demo.interrupt(), Some(0));
+    damage(data, "Subject: anna+2");
+    let output = run(&["check", "--data", path]);
+    bad(&output);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let faults: Vec<&str> = said.lines().filter(|l| l.starts_with("fault: ")).collect();
+    let named = "fault: anna@localhost: INBOX, UID 2: ";
+    assert!(faults.len() == 1 && faults[0].starts_with(named), "{said}");
+}
+
+#[test]
 fn a_damaged_directory_keeps_the_accounts_that_it_still_knows() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();
@@ -159,4 +180,78 @@ fn a_damaged_directory_keeps_the_accounts_that_it_still_knows() {
     assert_eq!(demo.interrupt(), Some(0));
     let demo = Demo::start(data);
     assert_eq!(uids(&demo, "anna").0, [1, 2]);
+}
+
+/// The journal's segments as they are.
+fn segments(data: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(data.join("journal")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|it| it == "journal"));
+    files
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+/// The journal is what it was, without all that came later.
+fn put_back(data: &Path, old: &BTreeMap<String, Vec<u8>>) {
+    for name in segments(data).keys() {
+        fs::remove_file(data.join("journal").join(name)).unwrap();
+    }
+    for (name, octets) in old {
+        fs::write(data.join("journal").join(name), octets).unwrap();
+    }
+}
+
+#[test]
+fn a_journal_that_lost_its_end_tells_no_number_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let path = data.to_str().unwrap();
+    let demo = Demo::start(data);
+    add(data, "anna");
+    for _ in 0..2 {
+        assert!(deliver(&demo, "anna").starts_with("250 "));
+    }
+    assert_eq!(demo.interrupt(), Some(0));
+    let old = segments(data);
+    let demo = Demo::start(data);
+    add(data, "ben");
+    for to in ["anna", "ben", "anna"] {
+        assert!(deliver(&demo, to).starts_with("250 "));
+    }
+    assert_eq!(uids(&demo, "anna").0, [1, 2, 3, 4]);
+    assert_eq!(demo.interrupt(), Some(0));
+
+    // Nothing starts; who wants to goes on with what the index still has: the
+    // names, and which messages there were.
+    put_back(data, &old);
+    let refused = bad(&run(&["check", "--data", path]));
+    assert!(refused.contains("missing"), "{refused}");
+    let said = good(&run(&["rebuild-index", "--data", path]));
+    assert!(said.contains("never told"), "{said}");
+    let demo = Demo::start(data);
+    assert_eq!(uids(&demo, "anna").0, [1, 2, 3, 4]);
+    assert_eq!(uids(&demo, "ben").0, [1]);
+    assert!(deliver(&demo, "anna").starts_with("250 "));
+    let (first, numbers) = uids(&demo, "anna");
+    assert!(first.len() == 5 && first[4] > 65_536, "{first:?} {numbers}");
+    assert_eq!(demo.interrupt(), Some(0));
+
+    // The same without the index, and the numbers of then are lost as well.
+    put_back(data, &old);
+    fs::remove_dir_all(data.join("index")).unwrap();
+    let refused = bad(&run(&["check", "--data", path]));
+    assert!(refused.contains("missing"), "{refused}");
+    good(&run(&["rebuild-index", "--data", path]));
+    let demo = Demo::start(data);
+    assert_eq!(uids(&demo, "anna").0, [1, 2]);
+    assert!(deliver(&demo, "anna").starts_with("250 "));
+    let (second, numbers) = uids(&demo, "anna");
+    assert!(second[2] > first[4] + 1_000, "{second:?} {numbers}");
+    let said = good(&run(&["check", "--data", path]));
+    assert!(said.contains("everything is whole"), "{said}");
+    assert_eq!(demo.interrupt(), Some(0));
 }

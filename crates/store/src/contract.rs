@@ -395,7 +395,8 @@ pub trait Store: Send + Sync + 'static {
     fn remove(&self, account: AccountId) -> Answer<'_, Result<(), CommitError>>;
 
     /// Lets a damaged account go on: what its log has after the hole is void, and
-    /// its numbers are not used again. Says the newest number; the next commit goes
+    /// its numbers are not used again. Where sections are lost it may stand at an older
+    /// checkpoint afterwards, or without those sections. Says the newest number; the next commit goes
     /// after it and must be an Epoch. An account that is not damaged stays as it is.
     ///
     /// # Errors

@@ -566,6 +566,12 @@ impl Disk for Process {
         state.leave(fault, ())
     }
 
+    fn cut(&self, name: &str, length: u64) -> Result<()> {
+        let file = self.open(name)?;
+        file.truncate(length)?;
+        file.sync()
+    }
+
     fn sync_dir(&self) -> Result<()> {
         let mut state = self.machine.state();
         let fault = state.enter(self.process, Call::SyncDir)?;

@@ -17,5 +17,5 @@ pub use contract::{
     Answer, BlobError, BlobSink, Checkpoint, Commit, CommitError, DueAccount, Loaded, PutError,
     Section, SectionKey, Sections, Store, StoreError, Verification,
 };
-pub use disk::{Disk, DiskFile, DiskStore, Drive, Options, RealDisk, Stats};
+pub use disk::{Disk, DiskFile, DiskStore, Drive, Options, RealDisk, Stats, WentOn};
 pub use memory::{MemoryStore, Outcome};

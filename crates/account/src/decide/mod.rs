@@ -168,7 +168,7 @@ fn decide_within(
             which,
             keep_collected,
         } => undo::undo(state, which, *keep_collected, now),
-        Command::Epoch => repair::epoch(state, now),
+        Command::Epoch { told } => repair::epoch(state, *told, now),
         Command::TrimExpungeLog { mailbox, floor } => {
             repair::trim_expunge_log(state, *mailbox, *floor)
         }

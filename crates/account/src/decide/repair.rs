@@ -18,7 +18,13 @@ const ID_JUMP: u32 = 1 << 10;
 /// After a restore, or where acknowledged changes are known to be lost: numbers
 /// jump, so that nothing is ever told twice for two things. All rows count as
 /// changed and no expunge from before is known, so that clients look at all.
-pub(super) fn epoch(state: &State, now: Timestamp) -> Result<Decision, Refusal> {
+///
+/// Numbers up to `told` may have been told. Where that is so far away that Epochs
+/// are among what is lost, all that they let jump jumps as often.
+pub(super) fn epoch(state: &State, told: ModSeq, now: Timestamp) -> Result<Decision, Refusal> {
+    let told = told.max(state.head());
+    let lost = (told.0 - state.head().0) / NUMBER_JUMP;
+    let jumps = u32::try_from(lost).unwrap_or(u32::MAX).saturating_add(1);
     let mut last_validity = state.root.last_uid_validity;
     let mut mailboxes = Vec::new();
     for record in state.mailboxes() {
@@ -27,7 +33,7 @@ pub(super) fn epoch(state: &State, now: Timestamp) -> Result<Decision, Refusal> 
         }
         let jumped = record
             .uid_next
-            .and_then(|uid| uid.value().checked_add(UID_JUMP));
+            .and_then(|uid| uid.value().checked_add(UID_JUMP.checked_mul(jumps)?));
         let after = match jumped.and_then(Uid::new) {
             Some(uid) => EpochMailbox {
                 id: record.id,
@@ -46,7 +52,7 @@ pub(super) fn epoch(state: &State, now: Timestamp) -> Result<Decision, Refusal> 
         };
         mailboxes.push(after);
     }
-    let number = state.head().0.saturating_add(NUMBER_JUMP);
+    let number = told.0.saturating_add(NUMBER_JUMP);
     if number > ModSeq::MAX.0 {
         return Err(Refusal::Exhausted);
     }
@@ -66,13 +72,15 @@ pub(super) fn epoch(state: &State, now: Timestamp) -> Result<Decision, Refusal> 
         })
         .map(|(operation, _)| operation)
         .collect();
+    let ids = ID_JUMP.saturating_mul(jumps);
+    let emails = u64::from(UID_JUMP).saturating_mul(jumps.into());
     let mut draft = Draft::new(state);
     draft.next = ModSeq(number);
     draft.push(Change::Epoch {
         mailboxes,
-        next_mailbox: MailboxId(state.root.next_mailbox.0.saturating_add(ID_JUMP)),
-        next_device: DeviceId(state.root.next_device.0.saturating_add(ID_JUMP)),
-        next_email: EmailNumber(state.root.next_email.0.saturating_add(UID_JUMP.into())),
+        next_mailbox: MailboxId(state.root.next_mailbox.0.saturating_add(ids)),
+        next_device: DeviceId(state.root.next_device.0.saturating_add(ids)),
+        next_email: EmailNumber(state.root.next_email.0.saturating_add(emails)),
     });
     for operation in withdrawn {
         draft.push(Change::TransferSet {

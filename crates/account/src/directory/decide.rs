@@ -75,8 +75,9 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
                 draft.changes.push(Change::Used(known));
             }
         }
-        Command::Epoch => {
-            let number = state.head().0.saturating_add(NUMBER_JUMP);
+        Command::Epoch { told } => {
+            let told = state.head().max(*told);
+            let number = told.0.saturating_add(NUMBER_JUMP);
             if number > ModSeq::MAX.0 {
                 return Err(Refusal::TooMany("changes"));
             }

@@ -243,7 +243,10 @@ pub enum Command {
     FileUse(Vec<(AccountId, Timestamp)>),
     /// Goes on after a repair: the number of changes jumps, so that none is used
     /// again that belongs to what is lost.
-    Epoch,
+    Epoch {
+        /// Numbers up to this one may have been told.
+        told: ModSeq,
+    },
     /// Files when and from where devices, and so their accounts, were last used.
     FileDeviceUse(Vec<DeviceUse>),
 }

@@ -259,7 +259,9 @@ impl Dice {
                 },
                 keep_collected: c % 2 == 0,
             },
-            62 if a % 4 == 0 => Command::Epoch,
+            62 if a % 4 == 0 => Command::Epoch {
+                told: terms::ModSeq::ZERO,
+            },
             62 if a % 4 == 1 => Command::DeviceWarned(device),
             62 if a % 4 == 2 => {
                 let forms = [None, Some("%u"), Some("dovecot")];

@@ -394,10 +394,21 @@ fn an_epoch_lets_nothing_be_told_twice() {
     };
     house.run(&expunge).unwrap();
     let before = house.state.clone();
-    house.run(&Command::Epoch).unwrap();
+    house
+        .run(&Command::Epoch {
+            told: terms::ModSeq::ZERO,
+        })
+        .unwrap();
     assert_eq!(house.state.head().0, before.head().0 + (1 << 32));
     let inbox = house.state.mailbox(MailboxId::INBOX).unwrap();
     assert_eq!(inbox.uid_next, Uid::new(3 + 65_536));
+    // Where Epochs may be among what is lost, as many jumps were made before.
+    let mut far = house.clone();
+    let told = terms::ModSeq(far.state.head().0 + (3 << 32) + 7);
+    far.run(&Command::Epoch { told }).unwrap();
+    assert_eq!(far.state.head().0, told.0 + (1 << 32));
+    let inbox = far.state.mailbox(MailboxId::INBOX).unwrap();
+    assert_eq!(inbox.uid_next, Uid::new(3 + 5 * 65_536));
     let table = house.state.table(MailboxId::INBOX).unwrap();
     // A client that had seen changes which are lost looks at everything.
     assert_eq!(table.expunged_since(before.head()), None);
@@ -433,7 +444,11 @@ fn identifiers_that_do_not_fit_begin_anew() {
     assert_eq!(house.run(&full), Err(Refusal::Exhausted));
 
     let before = house.state.mailbox(MailboxId::INBOX).unwrap().uid_validity;
-    house.run(&Command::Epoch).unwrap();
+    house
+        .run(&Command::Epoch {
+            told: terms::ModSeq::ZERO,
+        })
+        .unwrap();
     let inbox = house.state.mailbox(MailboxId::INBOX).unwrap();
     assert!(inbox.uid_validity > before);
     assert_eq!(inbox.uid_next, Uid::new(4));

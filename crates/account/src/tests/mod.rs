@@ -7,6 +7,7 @@ mod model;
 mod months;
 mod mutation;
 mod replay;
+mod salvage;
 mod sizes;
 mod views;
 

@@ -3,11 +3,12 @@
 use super::Admin;
 use crate::control::message::{Checked, Repaired};
 use crate::error::{Failure, Outcome, While as _};
-use account::{Command, Counts, Part, State};
+use account::{Command, Counts, Losses, Part, State};
 use serve::accounts::OpenError;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use store::{Sections, Verification};
-use terms::{AccountId, EmailNumber, SystemFlag};
+use terms::{AccountId, BlobId, EmailNumber, ModSeq, SystemFlag};
 
 impl Admin {
     /// Reads everything in the store, and counts what the accounts only keep.
@@ -30,11 +31,6 @@ impl Admin {
                 "{name}: its log is damaged; it is read-only until `restante repair`"
             ));
         }
-        for blob in &found.damaged_blobs {
-            checked
-                .faults
-                .push(format!("message body {blob} is damaged or missing"));
-        }
         if let Some(seconds) = self.clock_ahead_seconds() {
             checked.notes.push(format!(
                 "the wall clock has run away by {seconds} s: the hold has stopped until \
@@ -42,24 +38,38 @@ impl Admin {
             ));
         }
         let state = self.directory.fresh().await?;
+        let mut unnamed: BTreeSet<BlobId> = found.damaged_blobs.iter().copied().collect();
         for (name, record) in state.accounts(None) {
-            if found.damaged_accounts.contains(&record.id) {
-                continue;
-            }
-            let faults = self.check_account(record.id).await;
+            let is_damaged = found.damaged_accounts.contains(&record.id);
+            let faults = match self.whole(record.id).await {
+                Ok(state) => {
+                    let mut faults = lost_bodies(&state, &found.damaged_blobs, &mut unnamed);
+                    if !is_damaged {
+                        faults.extend(miscounts(&state));
+                    }
+                    faults
+                }
+                Err(_) if is_damaged => Vec::new(),
+                Err(fault) => vec![fault],
+            };
             checked
                 .faults
                 .extend(faults.into_iter().map(|fault| format!("{name}: {fault}")));
         }
+        let unnamed = unnamed.iter();
+        checked.faults.extend(
+            unnamed
+                .map(|blob| format!("message body {blob} is damaged or missing; nobody shows it")),
+        );
         Ok(checked)
     }
 
-    /// Counts again what an account keeps.
-    async fn check_account(&self, id: AccountId) -> Vec<String> {
+    /// An account with all that it shows, or why there is none.
+    async fn whole(&self, id: AccountId) -> Result<Arc<State>, String> {
         let account = match self.directory.accounts().open(id).await {
             Ok(account) => account,
-            Err(OpenError::Missing) => return vec!["it is in the directory only".into()],
-            Err(error) => return vec![error.to_string()],
+            Err(OpenError::Missing) => return Err("it is in the directory only".into()),
+            Err(error) => return Err(error.to_string()),
         };
         // One state for all: a running server goes on meanwhile.
         let parts = account
@@ -67,10 +77,8 @@ impl Admin {
             .mailboxes()
             .map(|m| account::Part::Table(m.id))
             .collect();
-        match account.with(parts).await {
-            Ok(state) => miscounts(&state),
-            Err(error) => vec![error.to_string()],
-        }
+        let state = account.with(parts).await;
+        state.map_err(|error| error.to_string())
     }
 
     /// The name of an account, for a message.
@@ -136,13 +144,29 @@ impl Admin {
         for id in damaged {
             let name = self.named(id);
             self.give_up_beyond_hole(id).await.when(&name)?;
-            self.store.repair(id).await.when(&name)?;
+            let told = self.store.repair(id).await.when(&name)?;
+            if id != AccountId::DIRECTORY {
+                let losses = self.directory.accounts().salvage(id).await;
+                let losses = losses.map_err(Failure::new).when(&name)?;
+                repaired.lost.extend(lost_lines(&name, &losses));
+            }
+            let left = self.store.load(id, Sections::Only(Vec::new())).await?;
+            let last = left
+                .commits
+                .last()
+                .map_or(left.covers, |commit| commit.last);
+            if told > last {
+                repaired.lost.push(format!(
+                    "{name}: what was changed after change {last}, up to {} changes, is lost",
+                    told.0 - last.0
+                ));
+            }
             // Numbers that may have been told for what is lost are not used again.
             if id == AccountId::DIRECTORY {
-                let epoch = account::directory::Command::Epoch;
+                let epoch = account::directory::Command::Epoch { told };
                 self.directory.execute(epoch).await.when(&name)?;
             } else {
-                self.jump(id).await.when(&name)?;
+                self.jump(id, told).await.when(&name)?;
             }
             repaired.accounts.push(name);
         }
@@ -168,11 +192,49 @@ impl Admin {
         Ok(())
     }
 
-    async fn jump(&self, id: AccountId) -> Outcome {
+    async fn jump(&self, id: AccountId, told: ModSeq) -> Outcome {
         let account = self.directory.accounts().open(id).await?;
-        account.execute(Command::Epoch).await?;
+        account.execute(Command::Epoch { told }).await?;
         Ok(())
     }
+}
+
+/// What is missing, for people.
+fn lost_lines(name: &str, losses: &Losses) -> Vec<String> {
+    let messages = losses.messages.iter();
+    let mut lines: Vec<String> = messages
+        .map(|(mailbox, count)| format!("{name}: {mailbox}: {count} messages are lost"))
+        .collect();
+    if losses.sections > 0 {
+        lines.push(format!(
+            "{name}: {} sections of what was expunged are lost",
+            losses.sections
+        ));
+    }
+    lines
+}
+
+/// The messages whose bodies are damaged; those that somebody shows are `unnamed` no
+/// longer. `damaged` ascends.
+fn lost_bodies(state: &State, damaged: &[BlobId], unnamed: &mut BTreeSet<BlobId>) -> Vec<String> {
+    let mut faults = Vec::new();
+    if damaged.is_empty() {
+        return faults;
+    }
+    for mailbox in state.mailboxes() {
+        let Ok(table) = state.table(mailbox.id) else {
+            continue;
+        };
+        let rows = table.rows();
+        for row in rows.filter(|row| damaged.binary_search(&row.blob).is_ok()) {
+            unnamed.remove(&row.blob);
+            faults.push(format!(
+                "{}, UID {}: the message's body {} is damaged or missing",
+                mailbox.name, row.uid, row.blob
+            ));
+        }
+    }
+    faults
 }
 
 /// Where kept counts are not what counting gives.

@@ -61,11 +61,10 @@ pub fn repair(account: Option<String>, place: &Place, json: bool) -> Outcome {
         if repaired.accounts.is_empty() {
             return "nothing is damaged\n".into();
         }
-        repaired
-            .accounts
-            .iter()
-            .map(|name| format!("{name} is repaired\n"))
-            .collect()
+        let accounts = repaired.accounts.iter();
+        let accounts = accounts.map(|name| format!("{name} is repaired\n"));
+        let lost = repaired.lost.iter().map(|line| format!("{line}\n"));
+        accounts.chain(lost).collect()
     })
 }
 
@@ -73,6 +72,10 @@ pub fn repair(account: Option<String>, place: &Place, json: bool) -> Outcome {
 #[derive(Serialize)]
 struct Rebuilt {
     rebuilt: bool,
+    /// Accounts whose numbers jump, because the journal had lost something.
+    jumping_accounts: u64,
+    /// Changes that only the old index knew.
+    found_commits: u64,
 }
 
 /// Builds the index anew.
@@ -81,7 +84,7 @@ struct Rebuilt {
 /// If a server runs, or the data cannot be read.
 pub fn rebuild_index(place: &Place, json: bool) -> Outcome {
     place.must_exist()?;
-    super::runtime()?
+    let went_on = super::runtime()?
         .block_on(node::rebuild_index(place))
         .map_err(|error| match error {
             OpenError::InUse(_) => Failure::new(format!(
@@ -89,7 +92,22 @@ pub fn rebuild_index(place: &Place, json: bool) -> Outcome {
             )),
             other => Failure::from(other),
         })?;
-    show(json, &Rebuilt { rebuilt: true }, |_| {
-        "the index is built anew\n".into()
+    let went_on = went_on.unwrap_or_default();
+    let rebuilt = Rebuilt {
+        rebuilt: true,
+        jumping_accounts: went_on.accounts,
+        found_commits: went_on.commits,
+    };
+    show(json, &rebuilt, |rebuilt| {
+        let mut text = String::from("the index is built anew\n");
+        if rebuilt.jumping_accounts > 0 {
+            text.push_str(&format!(
+                "the journal had lost something that was acknowledged; the old index had {} \
+                 of the lost commits\n{} accounts go on with numbers that were never told; \
+                 `restante check` says whose mail is damaged\n",
+                rebuilt.found_commits, rebuilt.jumping_accounts
+            ));
+        }
+        text
     })
 }

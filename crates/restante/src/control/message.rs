@@ -384,6 +384,9 @@ pub struct Checked {
 pub struct Repaired {
     /// The accounts that were repaired.
     pub accounts: Vec<String>,
+    /// What could not be brought back, a line each.
+    #[serde(default)]
+    pub lost: Vec<String>,
 }
 
 /// The answer to an import or export of mail.

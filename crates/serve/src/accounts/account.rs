@@ -6,8 +6,8 @@ use super::registry::Registry;
 use crate::limits::Octets;
 use crate::stream::Node;
 use account::{
-    Command, Fold, FoldKind, LoadError, Note, Outcome, Part, RecentMarks, Refusal, Rest, Scope,
-    State, Stored, StoredSection, Which,
+    Command, Fold, FoldKind, LoadError, Losses, Note, Outcome, Part, RecentMarks, Refusal, Rest,
+    Scope, State, Stored, StoredSection, Which,
 };
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -112,6 +112,29 @@ impl Accounts {
     /// it is repaired. Sessions that have it open end.
     pub fn forget_beyond(&self, id: AccountId, number: ModSeq) {
         self.registry.forget_beyond(id, number);
+    }
+
+    /// Gives an account that has lost sections a state again, of all that is left:
+    /// for `repair`, after the store's own. Says what is missing; nothing, for an
+    /// account that is whole.
+    ///
+    /// # Errors
+    /// If the store does not answer, or there is nothing to build on.
+    pub async fn salvage(&self, id: AccountId) -> Result<Losses, String> {
+        let loaded = self.store().load(id, Sections::All).await;
+        let loaded = loaded.map_err(|error| error.to_string())?;
+        let stored = stored(&loaded);
+        if loaded.damaged || State::load(id, Scope::All, &stored).is_ok() {
+            return Ok(Losses::default());
+        }
+        let (state, losses) = State::salvage(id, &stored).map_err(|error| error.to_string())?;
+        let fold = state.fold(FoldKind::All);
+        let fold = fold.map_err(|_| "a part of it is not loaded".to_owned())?;
+        let checkpoint = checkpoint(fold.number, fold.covers, &fold.sections, &fold.removed);
+        let taken = self.store().checkpoint(id, checkpoint).await;
+        taken.map_err(|error| error.to_string())?;
+        self.registry.forget(id);
+        Ok(losses)
     }
 
     /// Returns when no command and no checkpoint is on its way.
@@ -465,12 +488,12 @@ impl Machine for State {
         Self::apply(self, changes);
     }
 
-    fn epoch() -> Command {
-        Command::Epoch
+    fn epoch(told: ModSeq) -> Command {
+        Command::Epoch { told }
     }
 
     fn is_epoch(command: &Command) -> bool {
-        *command == Command::Epoch
+        matches!(command, Command::Epoch { .. })
     }
 
     fn riders(&self, marks: &AccountMarks) -> Option<account::Changes> {

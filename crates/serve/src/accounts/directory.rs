@@ -43,12 +43,12 @@ impl Machine for State {
         Self::apply(self, changes);
     }
 
-    fn epoch() -> Command {
-        Command::Epoch
+    fn epoch(told: ModSeq) -> Command {
+        Command::Epoch { told }
     }
 
     fn is_epoch(command: &Command) -> bool {
-        *command == Command::Epoch
+        matches!(command, Command::Epoch { .. })
     }
 
     fn riders(&self, (): &()) -> Option<Changes> {

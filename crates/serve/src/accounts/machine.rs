@@ -37,8 +37,9 @@ pub trait Machine: Clone + Send + Sync + 'static {
     /// Files what was decided on this very state.
     fn apply(&mut self, changes: &Self::Changes);
 
-    /// The command that lets numbers jump. After a repair it goes before all others.
-    fn epoch() -> Self::Command;
+    /// The command that lets numbers jump beyond all that may have been `told`. After
+    /// a repair it goes before all others.
+    fn epoch(told: ModSeq) -> Self::Command;
 
     /// Whether this is that command.
     fn is_epoch(command: &Self::Command) -> bool;

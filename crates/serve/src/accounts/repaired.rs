@@ -85,6 +85,18 @@ async fn a_hole_keeps_nobody_busy_and_numbers_jump_after_its_repair() {
     assert_eq!(account.snapshot().head(), head);
     assert!(has(&account, "again") && has(&account, "more"));
     at_rest(&accounts).await;
+
+    // Lost once more, with the Epoch: what it let jump is not told again either.
+    let told = uid_next(&account);
+    store.lose_commits_after(ID, kept);
+    let accounts = Accounts::new(node(), store.clone());
+    store.repair(ID).await.unwrap();
+    let account = accounts.open(ID).await.unwrap();
+    account.execute(create("last")).await.unwrap();
+    assert!(has(&account, "last") && !has(&account, "more"));
+    assert!(account.snapshot().head() > head);
+    assert!(uid_next(&account) > told);
+    at_rest(&accounts).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +126,10 @@ async fn a_directory_goes_on_after_its_repair() {
     let refused = handle.execute(add("more", 3)).await;
     assert!(matches!(refused, Err(ExecuteError::Damaged)));
     store.repair(id).await.unwrap();
-    handle.execute(directory::Command::Epoch).await.unwrap();
+    handle
+        .execute(directory::Command::Epoch { told: ModSeq::ZERO })
+        .await
+        .unwrap();
     handle.execute(add("more", 3)).await.unwrap();
     let (_third, handle) = open().await;
     let state = handle.snapshot();
@@ -251,7 +266,10 @@ async fn every_commit_damaged(count: u64, padding: usize) {
         assert!(matches!(refused, Err(ExecuteError::Damaged)), "{lost}");
 
         store.repair(ID).await.unwrap();
-        account.execute(Command::Epoch).await.unwrap();
+        account
+            .execute(Command::Epoch { told: ModSeq::ZERO })
+            .await
+            .unwrap();
         append(&store, &account, 5_001, 0).await.unwrap();
         let expected = [kept, vec![5_001]].concat();
         for fresh in [false, true] {
@@ -282,4 +300,41 @@ async fn every_damaged_commit_of_a_short_log_is_survived() {
 #[tokio::test(start_paused = true)]
 async fn every_damaged_commit_since_a_checkpoint_is_survived() {
     every_commit_damaged(148, 750).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_section_costs_its_own_messages() {
+    let (files, [covers, _], heads) = filled(148, 750).await;
+    assert!(covers > ModSeq::ZERO);
+    // The first message's commit and the section that it is folded into.
+    let (machine, store) = store_on(&damaged(&files, &mark(1)));
+    let found = store.verify(&|_| {}).await.unwrap();
+    assert_eq!(found.damaged_accounts, [ID]);
+    let told = store.repair(ID).await.unwrap();
+    let accounts = Accounts::new(node(), store.clone());
+    let losses = accounts.salvage(ID).await.unwrap();
+    let [(name, lost)] = &losses.messages[..] else {
+        panic!("{losses:?}");
+    };
+    assert_eq!(name, &MailboxName::inbox());
+    let account = accounts.open(ID).await.unwrap();
+    account.execute(Command::Epoch { told }).await.unwrap();
+    append(&store, &account, 5_001, 0).await.unwrap();
+    let first = u64::from(*lost) + 1;
+    assert!(first > 1 && first < 149, "{first}");
+    let expected: Vec<u64> = (first..=148).chain([5_001]).collect();
+    assert_eq!(messages(&account).await.0, expected);
+    assert!(account.snapshot().head() > *heads.last().unwrap());
+    store.close().await;
+    let store = restarted(&machine);
+    let accounts = Accounts::new(node(), store.clone());
+    assert_eq!(
+        accounts.salvage(ID).await.unwrap(),
+        account::Losses::default()
+    );
+    let account = accounts.open(ID).await.unwrap();
+    assert_eq!(messages(&account).await.0, expected);
+    let found = store.verify(&|_| {}).await.unwrap();
+    assert!(found.damaged_accounts.is_empty());
+    store.close().await;
 }

@@ -109,7 +109,7 @@ impl Machine for Words {
         self.add(word);
     }
 
-    fn epoch() -> Ask {
+    fn epoch(_: ModSeq) -> Ask {
         Ask::Nothing
     }
 

@@ -460,13 +460,13 @@ impl<M: Machine> Writer<'_, M> {
             answers: Vec::with_capacity(waiting.len().min(most)),
             binding: Vec::with_capacity(waiting.len().min(most)),
         };
-        let repaired = self.after_repair().is_some();
-        if repaired
+        let epoch = self.after_repair().map(M::epoch);
+        if let Some(epoch) = &epoch
             && !waiting
                 .front()
                 .is_some_and(|it| M::is_epoch(&it.command.command))
         {
-            match decided.state.decide(&M::epoch(), moment) {
+            match decided.state.decide(epoch, moment) {
                 Decision::Done { changes, .. } => {
                     if let Some(changes) = changes {
                         decided.state.apply(&changes);
@@ -480,7 +480,10 @@ impl<M: Machine> Writer<'_, M> {
         }
         for pending in waiting.iter().take(most) {
             let mut binding = false;
-            let answer = match decided.state.decide(&pending.command.command, moment) {
+            let asked = &pending.command.command;
+            // Whoever asks for one does not know what was told.
+            let command = epoch.as_ref().filter(|_| M::is_epoch(asked));
+            let answer = match decided.state.decide(command.unwrap_or(asked), moment) {
                 Decision::Done { changes, outcome } => {
                     if let Some(changes) = changes {
                         binding = M::binds(&changes);

@@ -87,6 +87,14 @@ fn apply_payload(
 /// A record that cannot be read. What its directory says of an account stays
 /// known: a lost commit is a hole in the log, never a shorter log.
 fn lost_record(draft: &mut Draft<'_>, record: &Lying<'_>) -> Result<(), IndexError> {
+    if record.entry.kind == Kind::Mend {
+        // The directory says all of it.
+        let mend = Mend {
+            kept: ModSeq(record.entry.a),
+            head: ModSeq(record.entry.b),
+        };
+        return mend_record(draft, AccountId(record.entry.id), mend);
+    }
     let number = match record.entry.kind {
         Kind::Commit => ModSeq(record.entry.b),
         Kind::Checkpoint => ModSeq(record.entry.a),

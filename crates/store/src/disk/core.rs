@@ -232,6 +232,8 @@ pub(crate) struct SegmentInfo {
     pub(crate) end: u64,
     /// Nothing more will be written to it.
     pub(crate) sealed: bool,
+    /// From this group on there is only a footer.
+    pub(crate) footer_from: u64,
 }
 
 /// A finished blob that no commit has bound yet.
@@ -347,6 +349,10 @@ pub(crate) struct Core {
     pub(crate) closed: AtomicBool,
     /// Held by who changes the index.
     pub(crate) index_writer: Mutex<super::indexer::IndexerState>,
+    /// The word outside the journal; `None` where it could not be written.
+    pub(crate) marker: Mutex<Option<super::marker::Marker>>,
+    /// What had to be done at the start because the journal had lost something.
+    pub(crate) went_on: Mutex<Option<super::lost::WentOn>>,
     /// Monotonic milliseconds, as the last step was told.
     pub(crate) now: std::sync::atomic::AtomicU64,
 }
@@ -371,6 +377,8 @@ impl Core {
             stop: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             index_writer: Mutex::default(),
+            marker: Mutex::default(),
+            went_on: Mutex::default(),
             now: std::sync::atomic::AtomicU64::new(0),
         }
     }

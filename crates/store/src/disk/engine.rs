@@ -6,13 +6,14 @@ use super::io::Disk;
 use super::journal::{CLOSED, Journal};
 use super::ledger::Ledger;
 use super::load;
+use super::lost::WentOn;
 use super::options::{Drive, Options};
 use super::pool::Pool;
 use super::reader::{self, Patience, ReadError};
 use super::record::CommitRecord;
 use super::sink::DiskSink;
 use super::stats::Stats;
-use super::{indexer, lock, recovery, space, verify};
+use super::{indexer, lock, marker, recovery, space, verify};
 use crate::index::{FjallIndex, Index, OrderedIndex};
 use crate::{
     Answer, BlobError, BlobSink, Checkpoint, Commit, CommitError, DueAccount, Loaded, Sections,
@@ -24,7 +25,7 @@ use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -98,7 +99,8 @@ impl Engine {
             // So that there is room.
             self.step_all(self.now());
         }
-        let mut answer = Box::pin(self.ask(request));
+        // A caller that is a task itself cannot yield here to be given more to do.
+        let mut answer = Box::pin(tokio::task::unconstrained(self.ask(request)));
         if self.drive() == Drive::Steps {
             self.step_all(self.now());
         }
@@ -274,6 +276,7 @@ impl DiskStore {
         let journal = Locked {
             inner: RealDisk::open(path.join("journal"))?,
             outer: lock,
+            outer_changed: AtomicBool::new(false),
         };
         let (index, lost) =
             FjallIndex::open_or_renew(&path.join("index")).map_err(io::Error::other)?;
@@ -302,6 +305,12 @@ impl DiskStore {
     /// the process should end. The next start finds out what is there.
     pub fn failure(&self) -> watch::Receiver<Option<String>> {
         self.engine.core.watch_poison()
+    }
+
+    /// What had to be done when this was opened, because the journal had lost
+    /// something.
+    pub fn went_on(&self) -> Option<WentOn> {
+        *lock(&self.engine.core.went_on)
     }
 
     /// What the engine tells about itself, now.
@@ -531,15 +540,39 @@ impl Store for DiskStore {
                 tracing::error!(%error, "the journal was not closed in order");
             }
             indexer::persist_now(&self.engine.core);
+            marker::advance(&self.engine.core, 0, true);
             self.stop();
         })
     }
 }
 
-/// A directory within one that is locked.
+/// A directory within one that is locked. The marker lies in the outer one.
 struct Locked {
     inner: RealDisk,
     outer: RealDisk,
+    /// Whether names of the outer one wait for its sync.
+    outer_changed: AtomicBool,
+}
+
+impl Locked {
+    fn is_outer(name: &str) -> bool {
+        [marker::MARKER, marker::NEW_MARKER].contains(&name)
+    }
+
+    fn at(&self, name: &str) -> &RealDisk {
+        match Self::is_outer(name) {
+            true => &self.outer,
+            false => &self.inner,
+        }
+    }
+
+    /// The directory of a name that changes.
+    fn change(&self, name: &str) -> &RealDisk {
+        if Self::is_outer(name) {
+            self.outer_changed.store(true, Ordering::SeqCst);
+        }
+        self.at(name)
+    }
 }
 
 impl Disk for Locked {
@@ -557,22 +590,30 @@ impl Disk for Locked {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn super::io::DiskFile>> {
-        self.inner.create(name)
+        self.change(name).create(name)
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn super::io::DiskFile>> {
-        self.inner.open(name)
+        self.at(name).open(name)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.inner.rename(from, to)
+        self.change(from).rename(from, to)
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
-        self.inner.unlink(name)
+        self.change(name).unlink(name)
+    }
+
+    fn cut(&self, name: &str, length: u64) -> io::Result<()> {
+        self.at(name).cut(name, length)
     }
 
     fn sync_dir(&self) -> io::Result<()> {
+        if self.outer_changed.load(Ordering::SeqCst) {
+            self.outer.sync_dir()?;
+            self.outer_changed.store(false, Ordering::SeqCst);
+        }
         self.inner.sync_dir()
     }
 

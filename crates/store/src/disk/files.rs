@@ -94,6 +94,12 @@ impl Disk for RealDisk {
         std::fs::remove_file(self.path.join(name))
     }
 
+    fn cut(&self, name: &str, length: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.path.join(name))?;
+        file.set_len(length)?;
+        file.sync_data()
+    }
+
     fn sync_dir(&self) -> io::Result<()> {
         self.directory.sync_all()
     }
@@ -175,6 +181,8 @@ mod tests {
             file.read_now(&mut octets, 518),
             Ok(Some(0) | None)
         ));
+        disk.cut("two", 514).unwrap();
+        assert_eq!(disk.open("two").unwrap().length().unwrap(), 514);
         disk.unlink("two").unwrap();
         assert!(disk.open("two").is_err());
         assert!(disk.free_octets().unwrap() > 0);

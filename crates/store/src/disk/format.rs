@@ -40,6 +40,8 @@ pub(crate) struct Predecessor {
     pub(crate) length: u64,
     /// The chain value of its last group.
     pub(crate) chain: u32,
+    /// Its last two groups are a footer and where that is: nothing goes with them.
+    pub(crate) footed: bool,
 }
 
 /// What stands first in a segment.
@@ -67,6 +69,7 @@ impl SegmentHeader {
         writer.u64(self.predecessor.number);
         writer.u64(self.predecessor.length);
         writer.u32(self.predecessor.chain);
+        writer.u8(u8::from(self.predecessor.footed));
         let mut rest = writer.into_octets();
         rest.resize(HEADER_COPY_OCTETS - 12, 0);
         let mut copy = SEGMENT_MAGIC.to_vec();
@@ -102,6 +105,7 @@ impl SegmentHeader {
                 number: reader.u64()?,
                 length: reader.u64()?,
                 chain: reader.u32()?,
+                footed: reader.u8()? == 1,
             },
         })
     }
@@ -328,6 +332,7 @@ mod tests {
                 number: 6,
                 length: 4096,
                 chain: 17,
+                footed: true,
             },
         };
         let octets = header.encode();

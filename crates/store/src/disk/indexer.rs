@@ -3,10 +3,12 @@
 
 use super::apply::{Lying, apply, dead_rows};
 use super::core::{Core, SegmentInfo};
+use super::format::Kind;
 use super::io::DiskFile;
 use super::ledger::{Draft, Ledger, batch_of};
 use super::lock;
-use super::rows::{Row, Watermark, key};
+use super::marker;
+use super::rows::{KeptRow, RetiredRow, Row, Watermark, key};
 use super::segment::{Handles, Item, contents, read_payload, speaks_by_payload};
 use crate::index::{Batch, Index, IndexError, OrderedIndex, Space};
 use std::collections::BTreeSet;
@@ -65,6 +67,8 @@ pub(crate) fn work(core: &Core, now: u64) -> bool {
         persist(core, &mut state, now);
         worked = true;
     }
+    drop(state);
+    marker::advance(core, now, false);
     worked
 }
 
@@ -161,8 +165,13 @@ fn replace(
     let index: Arc<dyn Index> = Arc::new(OrderedIndex::makeshift());
     let segments: Vec<_> = lock(&core.segments).values().copied().collect();
     let ledger = Ledger::new(Arc::clone(&index));
-    rebuild(&core.handles, &ledger, &segments)
+    let missed = rebuild(&core.handles, &ledger, &segments)
         .map_err(|error| IndexError(format!("building a new one: {error}")))?;
+    if missed.numbers {
+        // Whoever has lost something would be shown less than before.
+        core.set_poison("the index has failed and the journal has lost something".into());
+        return Err(error.clone());
+    }
     state.makeshift = true;
     core.ledger.replace_index(index);
     Ok(())
@@ -179,18 +188,80 @@ pub(crate) fn flag_rebuild(core: &Core) {
     }
 }
 
+/// What a journal that cannot be read whole leaves unsaid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missed {
+    /// Which numbers any account has told.
+    pub(crate) numbers: bool,
+    /// Who has bound which blob.
+    pub(crate) ties: bool,
+}
+
+impl Missed {
+    pub(crate) const ALL: Self = Self {
+        numbers: true,
+        ties: true,
+    };
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.numbers |= other.numbers;
+        self.ties |= other.ties;
+    }
+}
+
 /// Files every record of the segments, oldest first.
 pub(crate) fn rebuild(
     handles: &Handles,
     ledger: &Ledger,
     segments: &[SegmentInfo],
-) -> io::Result<()> {
+) -> io::Result<Missed> {
     let mut draft = Draft::new(ledger);
     let mut sweeps = BTreeSet::new();
+    let mut missed = Missed::default();
     for segment in segments {
-        replay(handles, &mut draft, &mut sweeps, segment, 0)?;
+        missed.add(replay(handles, &mut draft, &mut sweeps, segment, 0)?);
     }
-    finish(ledger, &mut draft, &sweeps)
+    finish(ledger, &mut draft, &sweeps)?;
+    if !missing_segments(ledger, segments, 0)?.is_empty() {
+        missed.add(Missed::ALL);
+    }
+    keep_all(ledger, segments, missed)?;
+    Ok(missed)
+}
+
+/// Numbers from above `after` of segments that should be there and are not.
+pub(crate) fn missing_segments(
+    ledger: &Ledger,
+    segments: &[SegmentInfo],
+    after: u64,
+) -> io::Result<Vec<u64>> {
+    let retired: Option<RetiredRow> = ledger.row(key::RETIRED).map_err(io::Error::other)?;
+    let retired = retired.unwrap_or_default().numbers;
+    let mut missing = Vec::new();
+    let mut next = after + 1;
+    for info in segments {
+        let number = info.header.number;
+        let between = (next..number).filter(|number| retired.binary_search(number).is_err());
+        missing.extend(between);
+        next = next.max(number + 1);
+    }
+    Ok(missing)
+}
+
+/// Where it is not known who has bound what, nothing that is there is garbage.
+pub(crate) fn keep_all(
+    ledger: &Ledger,
+    segments: &[SegmentInfo],
+    missed: Missed,
+) -> io::Result<()> {
+    let Some(last) = segments.last().filter(|_| missed.ties) else {
+        return Ok(());
+    };
+    let segment = last.header.number;
+    tracing::error!(segment, "segments up to this one are kept as they are");
+    let mut draft = Draft::new(ledger);
+    draft.put(key::KEPT.to_vec(), &KeptRow { segment });
+    draft.flush().map_err(io::Error::other)
 }
 
 /// Writes the rest of a replay and removes what it has found dead.
@@ -210,32 +281,38 @@ pub(crate) fn replay(
     sweeps: &mut BTreeSet<AccountId>,
     segment: &SegmentInfo,
     after: u64,
-) -> io::Result<()> {
+) -> io::Result<Missed> {
     let number = segment.header.number;
     let file = match handles.of(number) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Missed::ALL),
         Err(error) => return Err(error),
     };
     let contents = contents(file.as_ref(), &segment.header, segment.end)?;
-    for range in &contents.bad {
+    let mut missed = Missed::default();
+    for bad in &contents.bad {
+        let range = &bad.range;
         tracing::error!(
             segment = number,
             ?range,
             "octets of the journal are damaged"
         );
+        if bad.newest > after && bad.oldest < segment.footer_from {
+            missed.add(Missed::ALL);
+        }
     }
     for item in contents.items.iter().filter(|item| item.sequence > after) {
-        file_item(file.as_ref(), draft, item)?;
+        missed.ties |= !file_item(file.as_ref(), draft, item)?;
         if draft.octets() > FLUSH_OCTETS {
             draft.flush().map_err(io::Error::other)?;
         }
     }
     sweeps.extend(draft.take_sweeps());
-    Ok(())
+    Ok(missed)
 }
 
-fn file_item(file: &dyn DiskFile, draft: &mut Draft<'_>, item: &Item) -> io::Result<()> {
+/// `false`: it cannot be read, and with it goes who has bound what.
+fn file_item(file: &dyn DiskFile, draft: &mut Draft<'_>, item: &Item) -> io::Result<bool> {
     let payload = match (&item.copy, speaks_by_payload(item.entry.kind)) {
         (_, false) => None,
         (Some(copy), true) if crc32c::crc32c(copy) == item.entry.crc => Some(copy.clone()),
@@ -254,6 +331,7 @@ fn file_item(file: &dyn DiskFile, draft: &mut Draft<'_>, item: &Item) -> io::Res
             kind = ?item.entry.kind,
             "a record of the journal is damaged"
         );
+        return Ok(!matches!(item.entry.kind, Kind::Commit | Kind::Ties));
     }
-    Ok(())
+    Ok(true)
 }

@@ -50,6 +50,12 @@ pub trait Disk: Send + Sync + 'static {
     /// If there is no such file or it cannot be removed.
     fn unlink(&self, name: &str) -> io::Result<()>;
 
+    /// Cuts the file of that name to a length it is longer than, durably.
+    ///
+    /// # Errors
+    /// If it failed; the file may have either length.
+    fn cut(&self, name: &str, length: u64) -> io::Result<()>;
+
     /// Makes the names durable as they are.
     ///
     /// # Errors

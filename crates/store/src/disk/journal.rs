@@ -9,6 +9,7 @@ use super::core::{Core, Request};
 use super::format::Kind;
 use super::gather::{Gathered, Gatherer};
 use super::ledger::Draft;
+use super::marker::Mark;
 use super::record::Record;
 use super::room::{Room, RoomWatch};
 use super::rows::{Census, Watermark};
@@ -57,6 +58,16 @@ impl Journal {
             census,
             unsealed_since: None,
         }
+    }
+
+    /// Which journal this is, and a group of it that is durable.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        let (header, _) = self.writer.position()?;
+        Some(Mark {
+            journal: header.journal,
+            sequence: self.writer.sequence() - 1,
+            losses: 0,
+        })
     }
 
     /// When [`Journal::step`] has something to do though nothing is asked of it.

@@ -49,18 +49,25 @@ pub(crate) fn load(core: &Core, id: AccountId, wanted: &Sections) -> Result<Load
     Ok(loaded)
 }
 
-/// The hole of an account that has one.
-pub(crate) fn find_hole(core: &Core, id: AccountId) -> Result<Option<Mend>, StoreError> {
+/// What is wrong with an account.
+pub(crate) enum Fault {
+    /// Its log has a hole, which can be passed by.
+    Hole(Mend),
+    /// Its newest checkpoint cannot be read: passing by would make what is left of
+    /// the log void, too.
+    Sections,
+}
+
+/// The fault of an account that has one.
+pub(crate) fn find_fault(core: &Core, id: AccountId) -> Result<Option<Fault>, StoreError> {
     let attempt = load_whole(core, id, &Sections::All)?;
     if attempt.sections_lost {
-        // Passing by would make what is left of the log void, too.
-        let why = format!("the newest checkpoint of account {id} cannot be read");
-        return Err(StoreError::Failed(why));
+        return Ok(Some(Fault::Sections));
     }
-    Ok(attempt.hole.then_some(Mend {
+    Ok(attempt.hole.then_some(Fault::Hole(Mend {
         kept: attempt.kept,
         head: attempt.loaded.head,
-    }))
+    })))
 }
 
 fn load_whole(core: &Core, id: AccountId, wanted: &Sections) -> Result<Attempt, StoreError> {
@@ -152,11 +159,11 @@ fn attempt(
 }
 
 /// The log after `covers`, as far as nothing is missing.
-struct Unbroken {
-    commits: Vec<Commit>,
-    kept: ModSeq,
+pub(crate) struct Unbroken {
+    pub(crate) commits: Vec<Commit>,
+    pub(crate) kept: ModSeq,
     /// It does not reach the account's head.
-    is_broken: bool,
+    pub(crate) is_broken: bool,
 }
 
 impl Unbroken {
@@ -167,7 +174,7 @@ impl Unbroken {
     }
 }
 
-fn unbroken(row: &AccountRow, commits: Vec<CommitRecord>) -> Unbroken {
+pub(crate) fn unbroken(row: &AccountRow, commits: Vec<CommitRecord>) -> Unbroken {
     let mut log = Unbroken {
         commits: Vec::with_capacity(commits.len()),
         kept: row.covers(),
@@ -189,7 +196,7 @@ fn unbroken(row: &AccountRow, commits: Vec<CommitRecord>) -> Unbroken {
 }
 
 /// What stood at `covers`.
-fn beneath(manifest: &ManifestRow, covers: ModSeq) -> Vec<Standing> {
+pub(crate) fn beneath(manifest: &ManifestRow, covers: ModSeq) -> Vec<Standing> {
     let old = manifest.standing.iter().filter(|one| one.number <= covers);
     let mut sections: Vec<Standing> = old.chain(&manifest.beneath).copied().collect();
     sections.sort_unstable_by_key(|one| one.key);
@@ -279,7 +286,11 @@ pub(crate) fn footer_copy(core: &Core, place: &Place) -> Option<Bytes> {
 }
 
 /// The commits after `from` that can be read, ascending.
-fn commits(core: &Core, id: AccountId, from: ModSeq) -> Result<Vec<CommitRecord>, StoreError> {
+pub(crate) fn commits(
+    core: &Core,
+    id: AccountId,
+    from: ModSeq,
+) -> Result<Vec<CommitRecord>, StoreError> {
     let begin = key::commit(id, from.next());
     let end = crate::index::after_prefix(&key::commits(id));
     let rows = indexer::guarded(core, || {

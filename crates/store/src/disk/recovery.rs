@@ -8,11 +8,15 @@
 
 use super::core::{Core, SegmentInfo};
 use super::format::{Kind, Predecessor, SEGMENT_HEADER_OCTETS};
-use super::indexer::{self, REBUILD_FLAG, finish, rebuild, replay};
+use super::indexer::{
+    self, Missed, REBUILD_FLAG, finish, keep_all, missing_segments, rebuild, replay,
+};
 use super::io::DiskFile;
 use super::journal::Journal;
 use super::ledger::Draft;
 use super::lock;
+use super::lost::{self, LOST};
+use super::marker::{self, Mark, Marker};
 use super::record::Record;
 use super::room::RESERVE;
 use super::rows::Place;
@@ -20,16 +24,16 @@ use super::rows::{AccountRow, Census, RetiredRow, Watermark, key};
 use super::segment::{
     Found, Group, NEW_SEGMENT, Walk, name_of, number_of, read_header, read_payload,
 };
-use super::writer::{WriteError, Writer};
+use super::writer::{FOOTER_GROUPS, WriteError, Writer};
 use crate::index::IndexError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
 
 /// Numbers that were told would be told again if the rest were taken for all.
-const LOST_END: &str = "the journal ends before what the index knows of it: changes that \
-     were acknowledged are missing. Put back the segments as they were; `restante \
-     rebuild-index` goes on without what is missing, and UIDs may then be given twice";
+const LOST_END: &str = "the journal ends before what was written down of it elsewhere, or is \
+     another one: changes that were acknowledged are missing. Put back the segments as they \
+     were; `restante rebuild-index` goes on without what is missing";
 
 /// What the last segment says about its end.
 struct Tail {
@@ -40,6 +44,8 @@ struct Tail {
     sequence: u64,
     /// Groups that are whole but not proven.
     groups: Vec<Group>,
+    /// The last ones of the proven part are a footer.
+    footed: bool,
 }
 
 /// Makes the journal ready for writing and the index for reading.
@@ -50,10 +56,12 @@ pub(crate) fn open(core: &Core) -> io::Result<Journal> {
     }
     let mut segments = read_segments(core, &names)?;
     let last = segments.last_key_value().map(|(_, last)| *last);
-    let rebuild_index = core.options.rebuild_index || names.iter().any(|name| name == REBUILD_FLAG);
+    let is_there = |file: &str| names.iter().any(|name| name == file);
+    let rebuild_index = core.options.rebuild_index || is_there(REBUILD_FLAG) || is_there(LOST);
+    let marker = marker::read(core.disk.as_ref())?;
     let writer = match last {
         None => {
-            refuse_lost_journal(core, &names)?;
+            refuse_lost_journal(core, &names, marker)?;
             // Numbers go on after a segment that nobody can read.
             let highest = names.iter().filter_map(|name| number_of(name)).max();
             let predecessor = Predecessor {
@@ -62,7 +70,7 @@ pub(crate) fn open(core: &Core) -> io::Result<Journal> {
             };
             begin(core, 0, predecessor, 1, Vec::new())?
         }
-        Some(last) => resume(core, last, &mut segments, &names, rebuild_index)?,
+        Some(last) => resume(core, last, &mut segments, &names, marker)?,
     };
     {
         let mut known = lock(&core.segments);
@@ -70,40 +78,99 @@ pub(crate) fn open(core: &Core) -> io::Result<Journal> {
             known.entry(number).or_insert(info);
         }
     }
+    cut_ends(core);
     let census = catch_up(core, rebuild_index)?;
-    if rebuild_index && names.iter().any(|name| name == REBUILD_FLAG) {
+    if rebuild_index && is_there(REBUILD_FLAG) {
         indexer::persist_now(core);
         core.disk.unlink(REBUILD_FLAG)?;
         core.disk.sync_dir()?;
     }
-    Ok(Journal::new(core, writer, census))
+    let mut journal = Journal::new(core, writer, census);
+    go_on(core, &mut journal, marker)?;
+    Ok(journal)
+}
+
+/// What lies beyond the end that a segment's successor tells goes: when the
+/// successor has been copied forward nobody tells it any more.
+fn cut_ends(core: &Core) {
+    let segments: Vec<_> = lock(&core.segments).values().copied().collect();
+    for (info, next) in segments.iter().zip(segments.iter().skip(1)) {
+        let number = info.header.number;
+        let length = core.handles.of(number).and_then(|file| file.length());
+        if length.as_ref().is_ok_and(|length| *length <= info.end) {
+            continue;
+        }
+        let cut = length.and_then(|_| core.disk.cut(&name_of(number), info.end));
+        if let Err(error) = cut {
+            tracing::warn!(segment = number, %error, "its end cannot be cut off");
+            lock(&core.pinned).insert(next.header.number);
+        }
+    }
+}
+
+/// Does what is to be done where something was lost, and leaves word outside the
+/// journal of where it stands.
+fn go_on(core: &Core, journal: &mut Journal, marker: Option<Mark>) -> io::Result<()> {
+    let is_lost = core.disk.list()?.iter().any(|name| name == LOST);
+    let mut losses = marker.map_or(0, |mark| mark.losses);
+    if is_lost {
+        let went_on = lost::settle(core, journal, losses)?;
+        *lock(&core.went_on) = Some(went_on);
+        losses += 1;
+    }
+    let mark = journal.mark().map(|mark| Mark { losses, ..mark });
+    let begun = mark.map(|mark| Marker::begin(core.disk.as_ref(), mark));
+    match begun.transpose() {
+        Ok(marker) => *lock(&core.marker) = marker,
+        // The old one would tell of what is lost at the next start, too.
+        Err(error) if is_lost => return Err(error),
+        Err(error) => tracing::warn!(%error, "the marker of the journal cannot be written"),
+    }
+    if is_lost && indexer::persist_now(core) {
+        lost::forget(core)?;
+    }
+    Ok(())
 }
 
 /// Refuses to begin a new journal where there was one: an account that it knew
 /// would be nobody's, and mail to it would be sent back.
-fn refuse_lost_journal(core: &Core, names: &[String]) -> io::Result<()> {
+fn refuse_lost_journal(core: &Core, names: &[String], marker: Option<Mark>) -> io::Result<()> {
     let mark: Option<Watermark> = core.ledger.row(key::WATERMARK).ok().flatten();
-    if mark.is_none() && !names.iter().any(|name| name == RESERVE) {
+    if mark.is_none() && marker.is_none() && !names.iter().any(|name| name == RESERVE) {
         return Ok(());
     }
     Err(io::Error::other(
         "the journal has gone: none of its segments can be read, but there was one. \
          Mount it, or put it back; to begin with nothing, remove what is left of the \
-         journal and the index",
+         journal, the file `marker` and the index",
     ))
 }
 
-/// Refuses to go on, before anything is written, where the index knows of groups
-/// that the journal no longer has.
-fn refuse_lost_end(core: &Core, last: &SegmentInfo, next: u64) -> io::Result<()> {
-    let mark: Option<Watermark> = core.ledger.row(key::WATERMARK).ok().flatten();
-    match mark {
-        Some(mark) if mark.journal == last.header.journal && mark.sequence >= next => {
-            tracing::error!(next, index = mark.sequence, "the journal has lost its end");
-            Err(io::Error::other(LOST_END))
-        }
-        _ => Ok(()),
+/// Whether the index or the marker knows of groups that the journal no longer has.
+fn has_lost_end(core: &Core, last: &SegmentInfo, next: u64, marker: Option<Mark>) -> bool {
+    let journal = last.header.journal;
+    let index: Option<Watermark> = core.ledger.row(key::WATERMARK).ok().flatten();
+    let index = index.filter(|mark| mark.journal == journal);
+    let known = index.map(|mark| mark.sequence);
+    let marked = marker.map(|mark| mark.sequence);
+    let is_other = marker.is_some_and(|mark| mark.journal != journal);
+    let is_lost = is_other || known.max(marked).is_some_and(|sequence| sequence >= next);
+    if is_lost {
+        tracing::error!(next, ?known, ?marked, "the journal has lost its end");
     }
+    is_lost
+}
+
+/// Refuses to go on, before anything is written, where the journal has lost its
+/// end; unless somebody wants to go on, or did before.
+fn face_lost_end(core: &Core, last: &SegmentInfo, end: u64, names: &[String]) -> io::Result<()> {
+    if names.iter().any(|name| name == LOST) {
+        return Ok(());
+    }
+    if !core.options.rebuild_index {
+        return Err(io::Error::other(LOST_END));
+    }
+    lost::remember(core, last.header.journal, last.header.number, end)
 }
 
 /// The headers of all segments, and how far each counts.
@@ -117,19 +184,24 @@ fn read_segments(core: &Core, names: &[String]) -> io::Result<BTreeMap<u64, Segm
                     header,
                     end: file.length()?,
                     sealed: true,
+                    footer_from: u64::MAX,
                 };
                 segments.insert(number, info);
             }
             _ => tracing::error!(segment = number, "the segment's header is damaged"),
         }
     }
-    let said: Vec<_> = segments
-        .values()
-        .map(|info| info.header.predecessor)
-        .collect();
-    for predecessor in said {
-        if let Some(info) = segments.get_mut(&predecessor.number) {
+    let said: Vec<_> = segments.values().map(|info| info.header).collect();
+    for header in said {
+        let predecessor = header.predecessor;
+        // Of one that could not be read then no length is told.
+        if predecessor.length >= SEGMENT_HEADER_OCTETS as u64
+            && let Some(info) = segments.get_mut(&predecessor.number)
+        {
             info.end = predecessor.length;
+            if predecessor.footed {
+                info.footer_from = header.sequence.saturating_sub(FOOTER_GROUPS);
+            }
         }
     }
     Ok(segments)
@@ -141,13 +213,13 @@ fn resume(
     last: SegmentInfo,
     segments: &mut BTreeMap<u64, SegmentInfo>,
     names: &[String],
-    rebuild_index: bool,
+    marker: Option<Mark>,
 ) -> io::Result<Writer> {
     let number = last.header.number;
     let file = core.handles.of(number)?;
     let tail = find_tail(file.as_ref(), &last)?;
-    if !rebuild_index {
-        refuse_lost_end(core, &last, tail.sequence)?;
+    if has_lost_end(core, &last, tail.sequence, marker) {
+        face_lost_end(core, &last, tail.end, names)?;
     }
     let mut carried = Vec::new();
     for group in &tail.groups {
@@ -171,10 +243,14 @@ fn resume(
             number,
             length: tail.end,
             chain: tail.chain,
+            footed: tail.footed,
         }
     };
     if let Some(info) = segments.get_mut(&number) {
         info.end = tail.end;
+        if tail.footed {
+            info.footer_from = tail.sequence - FOOTER_GROUPS;
+        }
     }
     let replaced = tail.end <= SEGMENT_HEADER_OCTETS as u64 && unread.is_none();
     let predecessor = if replaced && predecessor.number + 1 != number {
@@ -238,6 +314,7 @@ fn find_tail(file: &dyn DiskFile, info: &SegmentInfo) -> io::Result<Tail> {
         chain: info.header.seed(),
         sequence: highest.unwrap_or(0).max(before) + 1,
         groups: Vec::new(),
+        footed: false,
     };
     let mut expected = info.header.sequence;
     for found in found {
@@ -274,6 +351,7 @@ fn keep_footer(tail: &mut Tail) {
             |group: &Group, kind| matches!(group.entries.as_slice(), [one] if one.kind == kind);
         if is(footer, Kind::Footer) && is(end, Kind::End) {
             (tail.end, tail.chain) = (end.end(), end.chain);
+            tail.footed = true;
             tail.groups.clear();
         }
     }
@@ -339,12 +417,29 @@ fn replay_tail(core: &Core) -> io::Result<Option<Census>> {
     }
     let mut draft = Draft::new(&core.ledger);
     let mut sweeps = BTreeSet::new();
+    let mut missed = Missed::default();
     for info in &segments {
         if info.header.number >= mark.segment {
-            replay(&core.handles, &mut draft, &mut sweeps, info, mark.sequence)?;
+            missed.add(replay(
+                &core.handles,
+                &mut draft,
+                &mut sweeps,
+                info,
+                mark.sequence,
+            )?);
         }
     }
     finish(&core.ledger, &mut draft, &sweeps)?;
+    if !missing_segments(&core.ledger, &segments, mark.segment)?.is_empty() {
+        missed.add(Missed::ALL);
+    }
+    keep_all(&core.ledger, &segments, missed)?;
+    if missed.numbers {
+        lost::note(core)?;
+    }
+    for number in missing_segments(&core.ledger, &segments, 0)? {
+        tracing::error!(segment = number, "a segment of the journal is not there");
+    }
     let (census, then) = take_census(core, mark.sequence).map_err(io::Error::other)?;
     if then != mark.census {
         tracing::error!("the index lacks accounts");
@@ -422,11 +517,18 @@ fn rebuild_all(core: &Core) -> io::Result<Census> {
         loop {
             core.ledger.index().clear().map_err(io::Error::other)?;
             let segments: Vec<_> = lock(&core.segments).values().copied().collect();
-            rebuild(&core.handles, &core.ledger, &segments)?;
+            let missed = rebuild(&core.handles, &core.ledger, &segments)?;
             // Segments that had gone already were in the way.
-            if drop_retired(core)? == 0 {
-                return Ok(());
+            if drop_retired(core)? > 0 {
+                continue;
             }
+            if missed.numbers {
+                lost::note(core)?;
+            }
+            for number in missing_segments(&core.ledger, &segments, 0)? {
+                tracing::error!(segment = number, "a segment of the journal is not there");
+            }
+            return Ok(());
         }
     };
     tracing::info!("the index is built from the journal");

@@ -51,8 +51,8 @@ pub(crate) mod key {
     use super::*;
 
     pub(crate) const ACCOUNT: u8 = b'A';
-    const BLOB: u8 = b'B';
-    const COMMIT: u8 = b'C';
+    pub(crate) const BLOB: u8 = b'B';
+    pub(crate) const COMMIT: u8 = b'C';
     pub(crate) const DUE: u8 = b'D';
     const MANIFEST: u8 = b'M';
     const SECTION: u8 = b'S';
@@ -61,6 +61,8 @@ pub(crate) mod key {
     pub(crate) const WATERMARK: &[u8] = b"W";
     /// The segments that have gone.
     pub(crate) const RETIRED: &[u8] = b"R";
+    /// Up to which segment nothing may be called garbage.
+    pub(crate) const KEPT: &[u8] = b"K";
 
     fn with(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         let mut key = vec![tag];
@@ -85,6 +87,11 @@ pub(crate) mod key {
 
     pub(crate) fn blob(id: BlobId, part: u32) -> Vec<u8> {
         with(BLOB, &[&id.0.to_be_bytes(), &part.to_be_bytes()])
+    }
+
+    pub(crate) fn blob_of(key: &[u8]) -> Option<BlobId> {
+        let octets = key.get(1..17)?.try_into().ok()?;
+        Some(BlobId(u128::from_be_bytes(octets)))
     }
 
     pub(crate) fn commits(id: AccountId) -> Vec<u8> {
@@ -428,6 +435,25 @@ impl Row for RetiredRow {
         let rest = reader.raw(reader.remaining())?;
         Ok(Self {
             numbers: super::record::decode_numbers(rest)?,
+        })
+    }
+}
+
+/// The index was built from a journal that had lost something: whoever has bound a
+/// blob may not be known. All that lies in segments up to this one stays there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeptRow {
+    pub(crate) segment: u64,
+}
+
+impl Row for KeptRow {
+    fn write(&self, writer: &mut Writer) {
+        writer.varint(self.segment);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            segment: reader.varint()?,
         })
     }
 }

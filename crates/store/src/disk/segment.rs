@@ -313,7 +313,16 @@ pub(crate) struct Item {
 pub(crate) struct Contents {
     pub(crate) items: Vec<Item>,
     /// Octets that should have been groups. With a footer nobody has looked.
-    pub(crate) bad: Vec<Range<u64>>,
+    pub(crate) bad: Vec<Bad>,
+}
+
+/// Octets that are no group though there should be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bad {
+    pub(crate) range: Range<u64>,
+    /// The oldest and the newest group that may have been there.
+    pub(crate) oldest: u64,
+    pub(crate) newest: u64,
 }
 
 /// What lies in a segment up to `end`: by its footer if it has one, otherwise by
@@ -340,13 +349,32 @@ pub(crate) fn walked_contents(
 ) -> io::Result<Contents> {
     let mut walk = Walk::new(file, header, end);
     let mut contents = Contents::default();
-    while let Some(found) = walk.step()? {
+    loop {
+        let oldest = walk.sequence;
+        let Some(found) = walk.step()? else {
+            return Ok(contents);
+        };
         match found {
-            Found::Bad(range) => contents.bad.push(range),
-            Found::Group(group) => contents.items.extend(items_of(&group, header.number)),
+            Found::Bad(range) => contents.bad.push(Bad {
+                range,
+                oldest,
+                newest: u64::MAX,
+            }),
+            Found::Group(group) => {
+                if let Some(bad) = contents.bad.last_mut()
+                    && bad.newest == u64::MAX
+                {
+                    bad.newest = group.header.sequence - 1;
+                    let is_end = matches!(group.entries[..], [one] if one.kind == Kind::End);
+                    if is_end && bad.oldest == bad.newest {
+                        // A footer, and nothing is in it that is not elsewhere.
+                        contents.bad.pop();
+                    }
+                }
+                contents.items.extend(items_of(&group, header.number));
+            }
         }
     }
-    Ok(contents)
 }
 
 pub(crate) fn items_of(group: &Group, segment: u64) -> impl Iterator<Item = Item> {

@@ -12,7 +12,7 @@ use super::indexer;
 use super::ledger::decode;
 use super::lock;
 use super::record::{CommitRecord, Record, Tie, decode_mend, decode_ties, encode_ties, ties_of};
-use super::rows::{AccountRow, BlobRow, CommitRow, ManifestRow, Place, TieRow, key};
+use super::rows::{AccountRow, BlobRow, CommitRow, KeptRow, ManifestRow, Place, TieRow, key};
 use super::search;
 use super::segment::{Item, contents, name_of, read_payload};
 use crate::SectionKey;
@@ -54,12 +54,15 @@ pub(crate) fn clean(
         .filter(|info| info.sealed)
         .collect();
     let mut gone = 0;
+    let kept: Option<KeptRow> =
+        indexer::guarded(core, || core.ledger.row(key::KEPT)).map_err(|error| error.to_string())?;
     for info in sealed.iter().take(count_max) {
         if core.poison().is_some() || engine.is_stopped() || core.is_closed() {
             break;
         }
         let number = info.header.number;
-        if lock(&core.pinned).contains(&number) {
+        let is_kept = kept.is_some_and(|kept| number <= kept.segment);
+        if is_kept || lock(&core.pinned).contains(&number) {
             continue;
         }
         let found = survey(core, info, false)?;
@@ -186,7 +189,7 @@ fn survey(core: &Core, info: &SegmentInfo, condemn: bool) -> Result<Survey, Stri
         segment: info.header.number,
         condemn,
         found: Survey {
-            damaged: !contents.bad.is_empty(),
+            damaged: contents.bad.iter().any(|bad| bad.oldest < info.footer_from),
             ..Survey::default()
         },
     };

@@ -15,6 +15,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use terms::{AccountId, BlobId, ModSeq, Timestamp};
 
+mod lost;
+mod salvage;
+mod stepped;
+
 /// A store on a simulated machine, worked by the caller.
 struct Simulated {
     machine: Machine,

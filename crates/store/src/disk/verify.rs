@@ -5,13 +5,15 @@ use super::engine::Engine;
 use super::format::Kind;
 use super::frame::Front;
 use super::io::DiskFile;
-use super::load;
+use super::ledger::decode;
+use super::load::{self, Fault};
 use super::reader::{self, Patience, ReadError};
-use super::rows::{Place, RetiredRow, key};
+use super::rows::{BlobRow, CommitRow, Place, RetiredRow, key};
 use super::segment::{Found, Group, Walk, is_damage, read_payload};
-use super::{lock, search};
+use super::{lock, salvage, search};
 use crate::{Sections, StoreError, Verification};
 use std::collections::BTreeSet;
+use std::ops::{ControlFlow, Range};
 use terms::{AccountId, BlobId, ModSeq};
 
 /// So many accounts are asked for at once.
@@ -20,7 +22,8 @@ const LIST_MAX: usize = 1_000;
 /// See [`crate::Store::repair`].
 pub(crate) fn repair(engine: &Engine, account: AccountId) -> Result<ModSeq, StoreError> {
     let core = engine.core();
-    if let Some(mend) = load::find_hole(core, account)? {
+    let fault = load::find_fault(core, account)?;
+    if let Some(Fault::Hole(mend)) = fault {
         tracing::warn!(%account, kept = %mend.kept, head = %mend.head, "passing by a hole");
         engine
             .ask_and_wait(|reply| Request::Mend {
@@ -29,8 +32,13 @@ pub(crate) fn repair(engine: &Engine, account: AccountId) -> Result<ModSeq, Stor
                 reply,
             })
             .map_err(|error| StoreError::Failed(error.to_string()))?;
-    } else {
+    } else if fault.is_none() {
         lock(&core.damaged).remove(&account);
+    } else if !salvage::salvage(engine, account)? {
+        return Err(StoreError::Failed(format!(
+            "no checkpoint of account {account} can be read, and its log does not begin at its \
+             beginning any more"
+        )));
     }
     let row = load::account_row(core, account)?;
     Ok(row.map_or(ModSeq::ZERO, |row| row.head))
@@ -99,15 +107,53 @@ fn verify_segment(
     let mut walk = Walk::new(file, &info.header, info.end);
     while let Some(next) = walk.step().map_err(failed)? {
         match next {
-            Found::Bad(range) => found.notes.push(format!(
-                "segment {number}: octets {} to {} are damaged",
-                range.start, range.end
-            )),
+            Found::Bad(range) => verify_bad(core, number, &range, found)?,
             Found::Group(group) => {
                 found.octets += group.header.octets();
                 verify_group(core, file, &group, number, seen, found)?;
                 progress(found.octets);
             }
+        }
+    }
+    Ok(())
+}
+
+/// Octets that are no group any more: what the index knows to lie there may still
+/// be whole.
+fn verify_bad(
+    core: &Core,
+    segment: u64,
+    range: &Range<u64>,
+    found: &mut Verification,
+) -> Result<(), StoreError> {
+    let is_there = |place: &Place| place.segment == segment && range.contains(&place.at);
+    let mut blobs = BTreeSet::new();
+    core.ledger
+        .scan_prefix(&[key::BLOB], &mut |key, value| {
+            if decode::<BlobRow>(key, value).is_ok_and(|row| is_there(&row.place)) {
+                blobs.extend(key::blob_of(key));
+            }
+            ControlFlow::Continue(())
+        })
+        .map_err(failed)?;
+    let mut commits = 0;
+    core.ledger
+        .scan_prefix(&[key::COMMIT], &mut |key, value| {
+            let row = decode::<CommitRow>(key, value);
+            commits += u64::from(row.is_ok_and(|row| is_there(&row.place)));
+            ControlFlow::Continue(())
+        })
+        .map_err(failed)?;
+    found.notes.push(format!(
+        "segment {segment}: octets {} to {} are damaged; as far as is known {commits} commits \
+         and {} message bodies lie there",
+        range.start,
+        range.end,
+        blobs.len()
+    ));
+    for blob in blobs {
+        if is_lost(core, blob)? {
+            found.damaged_blobs.push(blob);
         }
     }
     Ok(())

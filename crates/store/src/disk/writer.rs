@@ -167,6 +167,7 @@ impl Writer {
             header: open.header,
             end: open.end,
             sealed: false,
+            footer_from: u64::MAX,
         };
         lock(&core.segments).insert(number, info);
         Ok(())
@@ -223,29 +224,34 @@ impl Writer {
     /// Ends the segment with its footer. Everything in it must be durable. A
     /// segment without groups just ends.
     pub(crate) fn seal(&mut self, core: &Core) -> Result<(), WriteError> {
-        if self.open.is_some() {
-            self.write_footer()?;
-        }
+        let footed = match self.open {
+            Some(_) => self.write_footer()?,
+            None => false,
+        };
         if let Some(open) = self.open.take() {
             self.predecessor = Predecessor {
                 number: open.header.number,
                 length: open.end,
                 chain: open.chain,
+                footed,
             };
             if let Some(info) = lock(&core.segments).get_mut(&open.header.number) {
                 info.end = open.end;
                 info.sealed = true;
+                if footed {
+                    info.footer_from = self.sequence - FOOTER_GROUPS;
+                }
             }
         }
         Ok(())
     }
 
     /// Footer and end block in one write, synced. Without room for them the
-    /// segment does without.
-    fn write_footer(&mut self) -> Result<(), WriteError> {
+    /// segment does without: `false`.
+    fn write_footer(&mut self) -> Result<bool, WriteError> {
         let (sequence, durable) = (self.sequence, self.durable);
         let Some(open) = &mut self.open else {
-            return Ok(());
+            return Ok(false);
         };
         let begin = (open.end, open.chain);
         let empty = FooterBuilder::new(self.segment_octets);
@@ -259,15 +265,16 @@ impl Writer {
         let octets = [footer.octets, end.octets].concat();
         if let Err(error) = write_all(open.file.as_ref(), &octets, begin.0) {
             (open.end, open.chain) = begin;
-            return open.file.truncate(begin.0).map_err(|why| {
+            let cut = open.file.truncate(begin.0).map(|()| false);
+            return cut.map_err(|why| {
                 WriteError::Poisoned(format!("writing: {error}; cutting back: {why}"))
             });
         }
         open.end = begin.0 + octets.len() as u64;
         open.chain = end.chain;
-        self.sequence += 2;
+        self.sequence += FOOTER_GROUPS;
         self.since_room_check += octets.len() as u64;
-        self.sync()
+        self.sync().map(|()| true)
     }
 }
 
@@ -277,6 +284,9 @@ struct Encoded {
     payload_at: usize,
     chain: u32,
 }
+
+/// A footer, and the group that says where it is.
+pub(crate) const FOOTER_GROUPS: u64 = 2;
 
 /// Where among a group's octets its directory begins.
 const GROUP_DIRECTORY: usize = super::format::GROUP_HEADER_OCTETS;
@@ -306,7 +316,7 @@ fn encode_group(open: &Open, records: &[Record], sequence: u64, durable: u64) ->
     }
 }
 
-fn write_all(file: &dyn DiskFile, octets: &[u8], at: u64) -> io::Result<()> {
+pub(crate) fn write_all(file: &dyn DiskFile, octets: &[u8], at: u64) -> io::Result<()> {
     let mut done = 0;
     while done < octets.len() {
         match file.write_at(&octets[done..], at + done as u64) {

@@ -5,7 +5,8 @@
 //! back with its index, an older one, a damaged one or none. Then everything
 //! acknowledged is there, once, and nothing unacknowledged is half there.
 //!
-//! `RESTANTE_SEEDS=1000` runs more lives, `RESTANTE_SEED=17` one.
+//! `RESTANTE_SEEDS=1000` runs more lives, `RESTANTE_SEEDS=900..1200` those, and
+//! `RESTANTE_SEED=17` one.
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -32,12 +33,16 @@ fn in_a_runtime<T>(story: impl Future<Output = T>) -> T {
 
 /// The seeds to run: few, more or a certain one.
 fn seeds(few: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    match (number("RESTANTE_SEED"), number("RESTANTE_SEEDS")) {
-        (Some(one), _) => one..one + 1,
-        (None, Some(many)) => 0..many,
-        (None, None) => 0..few,
+    let number = |text: &str| text.parse::<u64>().ok();
+    let set = |name| std::env::var(name).ok();
+    if let Some(one) = set("RESTANTE_SEED").as_deref().and_then(number) {
+        return one..one + 1;
     }
+    let Some(many) = set("RESTANTE_SEEDS") else {
+        return 0..few;
+    };
+    let (from, to) = many.split_once("..").unwrap_or(("0", &many));
+    number(from).unwrap_or(0)..number(to).unwrap_or(few)
 }
 
 /// The workload and the model agree about an engine that keeps everything.

@@ -185,12 +185,14 @@ impl Model {
                     "account {id}: what stands before the hole"
                 );
             } else {
-                let fold = account.newest_fold();
-                assert_eq!(loaded.head, account.head(), "account {id}");
-                assert_eq!(loaded.covers, fold.covers, "account {id}");
+                // Where nobody can say whose numbers are lost, all go on.
+                assert!(loaded.head >= account.head(), "account {id}");
                 assert!(loaded.commits.iter().eq(rest), "account {id}: its commits");
+                // A checkpoint that is lost loses nothing.
+                let folds = account.folds.iter();
+                let mut folds = folds.filter(|fold| fold.covers == loaded.covers);
                 assert!(
-                    loaded.sections.iter().eq(fold.sections.values()),
+                    folds.any(|fold| loaded.sections.iter().eq(fold.sections.values())),
                     "account {id}: its sections"
                 );
             }
