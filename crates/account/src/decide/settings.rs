@@ -52,16 +52,18 @@ pub(super) fn create_account(
         }
         draft.push_on(&mut after, change);
     }
+    let both = DeviceProtocols {
+        pop3: true,
+        imap: true,
+    };
+    // Nobody has said that there is a program without a device of its own: it counts
+    // once it has been heard of, as one that was forgotten does.
+    let default = Device {
+        forgotten: Some(now),
+        ..device(DeviceId::DEFAULT, "default", both, now)
+    };
     draft.push(Change::DeviceSet {
-        device: device(
-            DeviceId::DEFAULT,
-            "default",
-            DeviceProtocols {
-                pop3: true,
-                imap: true,
-            },
-            now,
-        ),
+        device: default,
         clocks: Vec::new(),
     });
     Ok(draft.decision(Outcome::Done))

@@ -816,6 +816,33 @@ fn a_device_that_was_never_used_lets_nothing_go() {
     assert_eq!(next_due(&house.state), None);
 }
 
+/// Who gives each program a device of its own waits for no other: the default device
+/// counts from its first login on, sees all that is in INBOX then and stops no clock.
+#[test]
+fn the_default_device_counts_once_it_has_been_heard_of() {
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    let (home, phone) = (house.device("home"), house.device("phone"));
+    house.deliver(100).unwrap();
+    house.collect(home, Collect::Dele);
+    assert!(house.state.clock(terms::EmailNumber(1)).is_none());
+    house.collect(phone, Collect::Dele);
+    let clock = house.state.clock(terms::EmailNumber(1));
+    assert!(clock.is_some());
+    house.later(60_000);
+    house.run(&Command::Poll(DeviceId::DEFAULT)).unwrap();
+    assert!(house.state.device(DeviceId::DEFAULT).unwrap().counts());
+    assert_eq!(house.maildrop(DeviceId::DEFAULT).len(), 1);
+    assert_eq!(house.state.clock(terms::EmailNumber(1)), clock);
+    house.deliver(100).unwrap();
+    house.collect(home, Collect::Dele);
+    house.collect(phone, Collect::Dele);
+    assert!(house.state.clock(terms::EmailNumber(2)).is_none());
+    house.later(2 * DAY);
+    assert_eq!(house.sweep(), 1);
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    assert!(house.state.clock(terms::EmailNumber(2)).is_some());
+}
+
 /// Mail would wait for a device whose password nobody can use.
 #[test]
 fn a_device_is_not_declared_with_an_end_that_has_been() {
@@ -865,10 +892,15 @@ fn a_device_that_may_not_delete_counts_for_nothing() {
 fn what_a_revoked_device_alone_took_stays() {
     let mut house = House::with_hold(hold(Hold::Remove));
     let stolen = house.device("stolen");
+    house.run(&Command::Poll(DeviceId::DEFAULT)).unwrap();
     house.deliver(100).unwrap();
     house.collect(stolen, Collect::Dele);
     house.run(&Command::RevokeDevice(stolen)).unwrap();
     house.later(100 * DAY);
+    house
+        .run(&Command::DeviceWarned(DeviceId::DEFAULT))
+        .unwrap();
+    house.later(7 * DAY);
     assert_eq!(house.sweep(), 1);
     assert!(!house.state.device(DeviceId::DEFAULT).unwrap().counts());
 }

@@ -220,10 +220,11 @@ impl Months {
             .unwrap();
         let archive = house.state.mailbox_for(SpecialUse::Archive).unwrap().id;
         let now = house.now.0;
+        // It counts from when it is heard of.
         let default = Program {
             may_delete: true,
             revoked: false,
-            forgotten: false,
+            forgotten: true,
             used: false,
             heard: now,
             told: None,

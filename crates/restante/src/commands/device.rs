@@ -144,6 +144,9 @@ fn list(devices: &Devices) -> String {
         if !device.has_password {
             notes.push("has no password");
         }
+        if device.pop3 && !device.may_not_delete && !device.counts {
+            notes.push("counts from its next login over POP3 on");
+        }
         rows.push([
             device.name.clone(),
             protocols.into(),

@@ -216,6 +216,8 @@ async fn an_owner_is_told_before_a_device_is_forgotten() {
         may_not_delete: false,
     };
     alice.execute(declare).await.unwrap();
+    let poll = account::Command::Poll(DeviceId::DEFAULT);
+    alice.execute(poll).await.unwrap();
     mail(&directory, &alice, 77).await;
     collect(&alice, DeviceId(2)).await;
     pass(82 * DAY).await;

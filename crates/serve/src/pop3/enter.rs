@@ -78,20 +78,25 @@ impl Session {
                 return self.err(Some(code), text);
             }
         };
-        if own
-            && login
-                .account
-                .snapshot()
-                .poll_is_due(login.device, env.now())
-        {
-            // Filed beside the session, and once an hour: who is silent for long is
-            // not waited for any more.
+        let known = login.account.snapshot();
+        if own && known.poll_is_due(login.device, env.now()) {
             let (account, device) = (login.account.clone(), login.device);
-            env.spawn(async move {
+            let forgotten = known
+                .device(device)
+                .is_some_and(|device| device.forgotten.is_some());
+            let filing = async move {
                 if let Err(error) = account.execute(Command::Poll(device)).await {
                     warn!(account = %account.id(), %error, "a poll was not filed");
                 }
-            });
+            };
+            // Filed once an hour: who is silent for long is not waited for any more.
+            // From this login on mail waits for one that did not count: that is filed
+            // before it is told, all else beside the session.
+            if forgotten {
+                filing.await;
+            } else {
+                env.spawn(filing);
+            }
         }
         let (account, hold) = (key.0, maildrop.hold());
         if policy.is_unfiled(&state, account, &hold) {
