@@ -30,12 +30,15 @@ COMMANDS = [
     "FETCH 1:* ENVELOPE",
     "FETCH 1:* BODYSTRUCTURE",
     "FETCH 1:* BODY.PEEK[HEADER.FIELDS (FROM TO CC SUBJECT DATE MESSAGE-ID)]",
-    "SEARCH TEXT needle",
-    "SEARCH BODY needle",
     "SEARCH SUBJECT needle",
     "SORT (DATE) UTF-8 ALL",
     "SORT (SUBJECT) UTF-8 ALL",
     "THREAD REFERENCES UTF-8 ALL",
+    "SEARCH TEXT needle",
+    "SEARCH BODY needle",
+    # The texts lie beside what these ask for now.
+    "FETCH 1:* (UID ENVELOPE)",
+    "SEARCH NOT SUBJECT needle",
 ]
 
 
