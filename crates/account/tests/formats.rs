@@ -25,6 +25,7 @@ const DAY: i64 = 86_400_000;
 /// What release 0.1 found.
 const ACCOUNT_DIGEST: u128 = 0x314c_f56e_cd97_12ad_e33a_4392_2b57_232f;
 const ACCOUNT_MORE_DIGEST: u128 = 0x13bf_4b73_4347_1433_a978_6b11_4d70_09a2;
+const ACCOUNT_WAITED_DIGEST: u128 = 0x316b_4903_ceb0_57ea_d40b_9008_cf15_f36d;
 const DIRECTORY_MORE_DIGEST: u128 = 0x40aa_6acb_7a19_7194_41dd_1f45_64e2_546f;
 const DIRECTORY_DIGEST: u128 = 0xe567_172a_c0f3_c14a_45aa_6515_fe38_a26d;
 
@@ -301,6 +302,34 @@ fn more_commands() -> Vec<Command> {
     ]
 }
 
+/// A run of the hold that waits, and goes on.
+fn still_more_commands() -> Vec<Command> {
+    let large = Command::Sweep(SweepRules {
+        run_percent_max: 0,
+        run_rows_min: 1,
+    });
+    vec![
+        Command::CreateAccount {
+            limits: Limits::default(),
+            hold: HoldSettings {
+                hold: Hold::Span(3_600),
+                ..HoldSettings::default()
+            },
+            uid_validity_floor: None,
+        },
+        append(10, NewMessage::new(BlobId(10), 120)),
+        append(20, NewMessage::new(BlobId(20), 130)),
+        Command::Collect {
+            device: DeviceId::DEFAULT,
+            how: Collect::Dele,
+            messages: vec![(EmailNumber(2), Uid::new(2).unwrap())],
+        },
+        large.clone(),
+        append(30, NewMessage::new(BlobId(30), 140)),
+        large,
+    ]
+}
+
 fn record_account(name: &str, commands: Vec<Command>, fold_after: usize) {
     let mut state = State::new(ACCOUNT);
     let mut now = Timestamp(1_700_000_000_000);
@@ -512,6 +541,14 @@ fn later_changes_of_an_account_are_read() {
         record_account("account-2", more_commands(), 13);
     }
     account_is_read("account-2", ACCOUNT_MORE_DIGEST);
+}
+
+#[test]
+fn a_run_that_waited_is_read() {
+    if recording() {
+        record_account("account-3", still_more_commands(), 5);
+    }
+    account_is_read("account-3", ACCOUNT_WAITED_DIGEST);
 }
 
 fn account_is_read(name: &str, digest: u128) {
