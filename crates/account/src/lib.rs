@@ -49,7 +49,7 @@ pub use command::{
     COMMIT_ROWS_MAX, Command, MailboxRef, NewMessage, Source, SweepRules, UndoWhich,
     WHOLE_ROWS_MAX, Which,
 };
-pub use decide::{COLLECTED, decide, without_collected};
+pub use decide::{COLLECTED, decide, has_late_dates, without_collected};
 pub use device::{Device, DeviceId, DeviceProtocols};
 pub use due::{devices_to_warn, next_due};
 pub use email_set::EmailSet;

@@ -3,6 +3,7 @@
 use crate::decide::collected_by_reading;
 use crate::device::Device;
 use crate::due::Dues;
+use crate::moment::Moment;
 use crate::outcome::Refusal;
 use crate::settings::DAY;
 use crate::state::State;
@@ -81,12 +82,17 @@ impl Preview {
     }
 }
 
-/// What `hold` would come to if it were set at `now`; the hold that is set comes
-/// to what it does.
+/// What `hold` would come to if it were set now; the hold that is set comes to what
+/// it does.
 ///
 /// # Errors
 /// `Needed` if INBOX is not loaded.
-pub fn preview(state: &State, hold: &HoldSettings, now: Timestamp) -> Result<Preview, Refusal> {
+pub fn preview(
+    state: &State,
+    hold: &HoldSettings,
+    moment: impl Into<Moment>,
+) -> Result<Preview, Refusal> {
+    let Moment { now, believed } = moment.into();
     let old = state.hold();
     let changed = if hold.is_sooner_than(&old) {
         now
@@ -120,7 +126,7 @@ pub fn preview(state: &State, hold: &HoldSettings, now: Timestamp) -> Result<Pre
         let flagged = row.flags.has(SystemFlag::Flagged);
         match clock {
             Some(start) if !flagged => {
-                if hold.may_give_way(start) <= now {
+                if hold.may_give_way(start) <= believed {
                     preview.may_give_way.add(octets);
                 }
                 match dues.of(row.email, start) {

@@ -141,6 +141,11 @@ impl HoldSettings {
         self.changed.plus_millis(self.at_least_millis().max(DAY))
     }
 
+    /// `at-least` from a moment on.
+    pub(crate) fn at_least(&self, from: Timestamp) -> Timestamp {
+        from.plus_millis(self.at_least_millis())
+    }
+
     fn at_least_millis(&self) -> i64 {
         i64::from(self.at_least_seconds).saturating_mul(1_000)
     }

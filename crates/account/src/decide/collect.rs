@@ -203,6 +203,9 @@ pub(super) fn collect(
         };
         draft.push_on(&mut after, change);
     }
+    if how == Collect::Retr && device.collects() {
+        start_anew(&mut draft, &mut after, &new, now);
+    }
     let reached = if device.may_not_delete {
         Vec::new()
     } else {
@@ -238,6 +241,31 @@ pub(super) fn collect(
             expunged,
         })
         .with_rest(more.then_some(Rest::Again)))
+}
+
+/// What a device has read now stays for `at-least` from now on, also where its clock
+/// was running: it starts anew if it would be over sooner.
+fn start_anew(draft: &mut Draft, after: &mut State, read: &EmailSet, now: Timestamp) {
+    let hold = after.hold();
+    let (dues, least) = (due::Dues::new(after), hold.at_least(now));
+    let mut anew = BTreeMap::new();
+    for run in after.root.clocks.runs() {
+        let mut emails = EmailSet::new();
+        emails.insert_range(EmailNumber(run.first), EmailNumber(run.last));
+        emails.retain(read);
+        let emails = emails.runs().flat_map(|(first, last)| first.0..=last.0);
+        for email in emails.map(EmailNumber) {
+            let due = dues.of(email, run.value);
+            let gives_way = hold.give_way && run.value < now;
+            if gives_way || due.is_some_and(|due| due < least) {
+                anew.insert(email.0, Some(now));
+            }
+        }
+    }
+    if !anew.is_empty() {
+        let clocks = runs(anew);
+        draft.push_on(after, Change::ClocksSet { clocks });
+    }
 }
 
 fn not_yet(device: &Device, how: Collect, emails: &EmailSet) -> EmailSet {

@@ -53,7 +53,7 @@ pub(super) fn copy(
             ..used
         },
         copies: tally.finish(),
-        clocks: clocks_of_arrivals(state, to, &rows, now),
+        clocks: clocks_of_arrivals(state, &placed, now),
     };
     let outcome = copied(target, &rows, &placed, draft.next);
     let clocks = sums.clocks.clone();
@@ -107,6 +107,11 @@ pub(super) fn movement(
     // RFC 6851 §3.3: MOVE onto itself gives the messages new identifiers.
     let before = if from == to { counts } else { target.counts };
     let placed = place(source, (target, may), before, rows, number, now)?;
+    let clocks = if to == MailboxId::INBOX {
+        clocks_of_arrivals(state, &placed, now)
+    } else {
+        clocks_of_departures(state, from, rows)?
+    };
     Ok(Change::Moved {
         source: rows.iter().map(|row| row.uid).collect(),
         taken: Taken {
@@ -117,11 +122,7 @@ pub(super) fn movement(
         sums: Sums {
             used: state.used(),
             copies: Vec::new(),
-            clocks: if to == MailboxId::INBOX {
-                clocks_of_arrivals(state, to, rows, now)
-            } else {
-                clocks_of_departures(state, from, rows)?
-            },
+            clocks,
         },
     })
 }
@@ -214,12 +215,14 @@ fn nothing_copied(target: &Mailbox) -> Outcome {
     }
 }
 
-/// What comes into INBOX and was collected by all starts its clock anew.
-fn clocks_of_arrivals(state: &State, to: MailboxId, rows: &[Row<'_>], now: Timestamp) -> ClockRuns {
-    if to != MailboxId::INBOX {
+/// What comes into INBOX and was collected by all starts its clock anew; by the flags
+/// that it has there, which may be fewer.
+fn clocks_of_arrivals(state: &State, placed: &Placed, now: Timestamp) -> ClockRuns {
+    if placed.mailbox != MailboxId::INBOX {
         return Vec::new();
     }
-    let clocks: BTreeMap<_, _> = rows
+    let clocks: BTreeMap<_, _> = placed
+        .rows
         .iter()
         .filter(|row| !row.flags.has(SystemFlag::Flagged))
         .filter(|row| collect::is_collected(state, row.email))

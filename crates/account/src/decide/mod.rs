@@ -18,6 +18,7 @@ mod undo;
 
 pub(crate) use collect::{collected_by_reading, is_collected};
 pub use collected::{COLLECTED, without_collected};
+pub use sweep::has_late_dates;
 pub(crate) use sweep::{forget_due, purge_due, warn_due};
 
 use crate::acl::FlagRights;

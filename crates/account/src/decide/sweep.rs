@@ -24,6 +24,7 @@ const HOLD_ROWS_MAX: usize = 1_000;
 pub(super) fn sweep(state: &State, rules: SweepRules, moment: Moment) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(state);
     let mut after = state.clone();
+    mend_dates(&mut draft, &mut after, moment);
     forget_devices(&mut draft, &mut after, moment)?;
     let mut run = expire(&mut draft, &mut after, rules, moment)?;
     run.purged = purge(&mut draft, &after, moment.believed, &mut run.more)?;
@@ -46,6 +47,87 @@ struct Swept {
     purged: u64,
     waiting: u64,
     more: bool,
+}
+
+/// What is dated further ahead than this was filed by a clock that had run ahead.
+const LATE: i64 = 3_600_000;
+
+fn is_late(time: Timestamp, now: Timestamp) -> bool {
+    time > now.plus_millis(LATE)
+}
+
+/// Whether something is dated ahead of `now` for which the account would wait too
+/// long: a clock that had run ahead has filed it. [`crate::Command::Sweep`] mends it.
+pub fn has_late_dates(state: &State, now: Timestamp) -> bool {
+    let late = |time: Timestamp| is_late(time, now);
+    late(state.hold().changed)
+        || state.root.run_waits.is_some_and(late)
+        || state.root.clocks.runs().any(|run| late(run.value))
+        || state.devices().any(|device| has_late_date(device, now))
+}
+
+fn has_late_date(device: &Device, now: Timestamp) -> bool {
+    let late = |time: Timestamp| is_late(time, now);
+    device.revoked.is_none() && (late(device.heard()) || device.warned.is_some_and(late))
+}
+
+/// Dates that a clock has filed that had run ahead are now's, once it is right again:
+/// what they say happened no later, so that nothing goes sooner than it should, and
+/// nothing waits for as long as the clock was ahead.
+fn mend_dates(draft: &mut Draft, after: &mut State, Moment { now, believed }: Moment) {
+    if now != believed || !has_late_dates(after, now) {
+        return;
+    }
+    let hold = after.hold();
+    if is_late(hold.changed, now) {
+        let changed = now;
+        draft.push_on(after, Change::HoldSet(HoldSettings { changed, ..hold }));
+    }
+    if after
+        .root
+        .run_waits
+        .is_some_and(|since| is_late(since, now))
+    {
+        draft.push_on(after, Change::RunWaits(Some(now)));
+    }
+    let clocks = after.root.clocks.runs();
+    let late = clocks.filter(|run| is_late(run.value, now));
+    let clocks: Vec<_> = late
+        .map(|run| Run {
+            first: run.first,
+            last: run.last,
+            value: Some(now),
+        })
+        .collect();
+    if !clocks.is_empty() {
+        draft.push_on(after, Change::ClocksSet { clocks });
+    }
+    let devices = after.devices().filter(|device| has_late_date(device, now));
+    for device in devices.cloned().collect::<Vec<_>>() {
+        mend_device(draft, after, &device, now);
+    }
+}
+
+fn mend_device(draft: &mut Draft, after: &mut State, device: &Device, now: Timestamp) {
+    if is_late(device.heard(), now) {
+        let mended = Device {
+            declared: device.declared.min(now),
+            last_poll: device.last_poll.map(|poll| poll.min(now)),
+            ..device.record()
+        };
+        let clocks = Vec::new();
+        draft.push_on(
+            after,
+            Change::DeviceSet {
+                device: mended,
+                clocks,
+            },
+        );
+    }
+    if device.warned.is_some_and(|warned| is_late(warned, now)) {
+        let (device, time) = (device.id, now);
+        draft.push_on(after, Change::DeviceWarned { device, time });
+    }
 }
 
 /// What was expunged at `time` may go for good from this moment on.
@@ -416,26 +498,33 @@ pub(super) fn give_way(
         }
     }
     candidates.sort_by_key(|(start, row)| (*start, row.uid));
+    // Octets are free when the last row of an email goes: its rows go together, or
+    // for the count of rows alone.
+    let mut by_email: BTreeMap<u64, Vec<Row<'_>>> = BTreeMap::new();
+    for (_, row) in &candidates {
+        by_email.entry(row.email.0).or_default().push(*row);
+    }
     let mut going = Vec::new();
-    let mut tally = Tally::new(state);
     for (_, row) in candidates {
         if octets == 0 && messages == 0 {
             break;
         }
-        let copies = tally.change(row.email, |copies| {
-            copies.live = copies.live.saturating_sub(1);
-        });
-        let freed = if copies.live == 0 {
-            u64::from(row.size)
-        } else {
-            0
-        };
-        if messages == 0 && freed == 0 {
+        let Some(rows) = by_email.remove(&row.email.0) else {
             continue;
+        };
+        let all = rows.len() as u64 == u64::from(state.copies(row.email).live);
+        let size = if all { u64::from(row.size) } else { 0 };
+        if octets > 0 && size > 0 {
+            octets = octets.saturating_sub(size);
+            messages = messages.saturating_sub(rows.len() as u64);
+            going.extend(rows);
+        } else {
+            let some = rows
+                .len()
+                .min(usize::try_from(messages).unwrap_or(usize::MAX));
+            messages = messages.saturating_sub(some as u64);
+            going.extend(rows.into_iter().take(some));
         }
-        octets = octets.saturating_sub(freed);
-        messages = messages.saturating_sub(1);
-        going.push(row);
     }
     if octets > 0 || messages > 0 {
         return Ok(None);

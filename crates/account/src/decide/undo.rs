@@ -48,6 +48,11 @@ pub(super) fn undo(
         };
         draft.push_on(&mut after, change);
         collected::show_started(&mut draft, &mut after, &clocks)?;
+        if !keep_collected {
+            // Other rows of theirs may stand in INBOX.
+            let emails = rows.iter().map(|row| row.email).collect();
+            collected::hide(&mut draft, &mut after, Some(&emails))?;
+        }
     }
     if count == 0 {
         return Err(Refusal::NothingToRestore);
@@ -102,8 +107,9 @@ fn restoration(
     let mut restored = Rows::new();
     let mut taken = Ascending::default();
     let mut clocks = BTreeMap::new();
-    let keeps_mirror = keep_collected && target.id == MailboxId::INBOX;
+    let mirrors = keep_collected && target.id == MailboxId::INBOX && state.hold().show_collected;
     for (row, uid) in rows.iter().zip(uids.iter()) {
+        let keeps_mirror = mirrors && super::is_collected(state, row.email);
         let names = row.keywords.iter();
         let names = names.filter_map(|&place| batch.keywords.get(usize::from(place)));
         let names = names.filter(|word| keeps_mirror || !collected::is_collected_keyword(word));

@@ -8,14 +8,14 @@ use crate::{
 };
 use terms::{FlagSet, MailboxId, StoreMode, StoreOp, SystemFlag, Timestamp, UidSet};
 
-const DAY: i64 = 86_400_000;
-const SWEEP: Command = Command::Sweep(SweepRules {
+pub(super) const DAY: i64 = 86_400_000;
+pub(super) const SWEEP: Command = Command::Sweep(SweepRules {
     run_percent_max: 50,
     run_rows_min: 100,
 });
 
 impl House {
-    fn with_hold(hold: HoldSettings) -> Self {
+    pub(super) fn with_hold(hold: HoldSettings) -> Self {
         let mut house = Self::empty();
         house
             .run(&Command::CreateAccount {
@@ -27,7 +27,7 @@ impl House {
         house
     }
 
-    fn deliver(&mut self, size: u32) -> Result<Outcome, Refusal> {
+    pub(super) fn deliver(&mut self, size: u32) -> Result<Outcome, Refusal> {
         let messages = vec![NewMessage::new(self.blob(), size)];
         self.run(&Command::Append {
             mailbox: MailboxId::INBOX.into(),
@@ -42,7 +42,7 @@ impl House {
     }
 
     /// DELE of all that is listed, and QUIT.
-    fn collect(&mut self, device: DeviceId, how: Collect) -> UidSet {
+    pub(super) fn collect(&mut self, device: DeviceId, how: Collect) -> UidSet {
         let drop = self.maildrop(device);
         let listed = drop.messages().map(|(_, row)| (row.email, row.uid));
         let command = Command::Collect {
@@ -56,7 +56,7 @@ impl House {
         }
     }
 
-    fn flag(&mut self, mode: StoreMode) {
+    pub(super) fn flag(&mut self, mode: StoreMode) {
         let command = Command::Store {
             mailbox: MailboxId::INBOX,
             uids: UidSet::range(terms::Uid::MIN, terms::Uid::MAX),
@@ -69,11 +69,11 @@ impl House {
         self.run(&command).unwrap();
     }
 
-    fn later(&mut self, millis: i64) {
+    pub(super) fn later(&mut self, millis: i64) {
         self.now = self.now.plus_millis(millis);
     }
 
-    fn messages(&self) -> u32 {
+    pub(super) fn messages(&self) -> u32 {
         self.state
             .mailbox(MailboxId::INBOX)
             .unwrap()
@@ -81,7 +81,7 @@ impl House {
             .messages
     }
 
-    fn device(&mut self, name: &str) -> DeviceId {
+    pub(super) fn device(&mut self, name: &str) -> DeviceId {
         let command = Command::DeclareDevice {
             name: name.into(),
             protocols: DeviceProtocols {
@@ -98,7 +98,7 @@ impl House {
     }
 }
 
-fn hold(hold: Hold) -> HoldSettings {
+pub(super) fn hold(hold: Hold) -> HoldSettings {
     HoldSettings {
         hold,
         ..HoldSettings::default()
@@ -277,7 +277,7 @@ fn a_message_is_listed_once_by_its_lowest_row() {
     assert_eq!(drop.octets(true), 200);
 }
 
-fn limited(octets: u64) -> House {
+pub(super) fn limited(octets: u64) -> House {
     let mut house = House::with_hold(HoldSettings {
         give_way: true,
         ..HoldSettings::default()
@@ -432,7 +432,7 @@ fn what_was_only_read_stays_for_at_least_a_day() {
     assert_eq!(house.collect(DeviceId::DEFAULT, Collect::Dele).count(), 1);
 }
 
-fn retr(hold: Hold) -> HoldSettings {
+pub(super) fn retr(hold: Hold) -> HoldSettings {
     HoldSettings {
         collect: Collect::Retr,
         ..self::hold(hold)
@@ -440,12 +440,12 @@ fn retr(hold: Hold) -> HoldSettings {
 }
 
 impl House {
-    fn sweep(&mut self) -> u32 {
+    pub(super) fn sweep(&mut self) -> u32 {
         self.run(&SWEEP).unwrap();
         self.messages()
     }
 
-    fn store(&mut self, uid: u32, mode: StoreMode, flag: &str) {
+    pub(super) fn store(&mut self, uid: u32, mode: StoreMode, flag: &str) {
         let command = Command::Store {
             mailbox: MailboxId::INBOX,
             uids: UidSet::single(terms::Uid::new(uid).unwrap()),
@@ -458,7 +458,7 @@ impl House {
         self.run(&command).unwrap();
     }
 
-    fn flags_of(&self, uid: u32) -> Vec<String> {
+    pub(super) fn flags_of(&self, uid: u32) -> Vec<String> {
         let inbox = self.state.mailbox(MailboxId::INBOX).unwrap();
         let table = self.state.table(MailboxId::INBOX).unwrap();
         let row = table.get(terms::Uid::new(uid).unwrap()).unwrap();
@@ -466,7 +466,7 @@ impl House {
         flags.iter().map(|flag| flag.as_str().to_owned()).collect()
     }
 
-    fn copy(&mut self, to: MailboxId) {
+    pub(super) fn copy(&mut self, to: MailboxId) {
         let command = Command::Copy {
             from: MailboxId::INBOX,
             uids: UidSet::range(terms::Uid::MIN, terms::Uid::MAX),
@@ -476,7 +476,7 @@ impl House {
         self.run(&command).unwrap();
     }
 
-    fn expunge(&mut self, uid: u32) {
+    pub(super) fn expunge(&mut self, uid: u32) {
         let command = Command::Expunge {
             mailbox: MailboxId::INBOX,
             which: crate::Which::Uids(UidSet::single(terms::Uid::new(uid).unwrap())),

@@ -6,12 +6,13 @@ mod mailboxes;
 mod model;
 mod months;
 mod mutation;
+mod reach;
 mod replay;
 mod salvage;
 mod sizes;
 mod views;
 
-use crate::{Command, Decision, Outcome, Part, Refusal, State, Stored, decide};
+use crate::{Command, Decision, Moment, Outcome, Part, Refusal, State, Stored, decide};
 use std::collections::{BTreeMap, BTreeSet};
 use terms::{AccountId, BlobId, ModSeq, Timestamp};
 
@@ -20,6 +21,8 @@ use terms::{AccountId, BlobId, ModSeq, Timestamp};
 pub(crate) struct House {
     pub state: State,
     pub now: Timestamp,
+    /// Where it is not `now`.
+    pub believed: Option<Timestamp>,
     /// First number, last number, payload.
     pub log: Vec<(ModSeq, ModSeq, Vec<u8>)>,
     pub sections: BTreeMap<u64, (ModSeq, Vec<u8>)>,
@@ -36,6 +39,7 @@ impl House {
         Self {
             state: State::new(ACCOUNT),
             now: START,
+            believed: None,
             log: Vec::new(),
             sections: BTreeMap::new(),
             covers: ModSeq::ZERO,
@@ -63,7 +67,7 @@ impl House {
 
     pub(crate) fn step(&mut self, command: &Command) -> Result<Decision, Refusal> {
         loop {
-            match decide(&self.state, command, self.now) {
+            match decide(&self.state, command, self.moment()) {
                 Err(Refusal::Needed(part)) => self.attach(part),
                 Err(refusal) => return Err(refusal),
                 Ok(decision) => {
@@ -71,6 +75,13 @@ impl House {
                     return Ok(decision);
                 }
             }
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            now: self.now,
+            believed: self.believed.unwrap_or(self.now),
         }
     }
 

@@ -78,7 +78,10 @@ impl Program {
 /// What the text of the hold says, message by message.
 #[derive(Clone, Debug)]
 struct Model {
+    /// What time it is.
     now: i64,
+    /// By how much the wall clock is ahead of that, or behind; nothing is swept then.
+    off: i64,
     hold: HoldSettings,
     changed: Option<i64>,
     programs: BTreeMap<u32, Program>,
@@ -87,6 +90,16 @@ struct Model {
 }
 
 impl Model {
+    /// What is written down as the time: the later one.
+    fn filed(&self) -> i64 {
+        self.now + self.off.max(0)
+    }
+
+    /// What something may go by: the earlier one.
+    fn believed(&self) -> i64 {
+        self.now + self.off.min(0)
+    }
+
     fn has(&self, mail: &Mail, program: u32) -> bool {
         mail.deleted_by.contains(&program)
             || (self.hold.collect == Collect::Retr && mail.read_by.contains(&program))
@@ -112,7 +125,7 @@ impl Model {
                 None
             } else if mail.clock.is_none() && self.is_collected(mail) {
                 started = true;
-                Some(self.now)
+                Some(self.filed())
             } else {
                 mail.clock
             };
@@ -128,8 +141,8 @@ impl Model {
             .map_or(i64::MIN, |changed| changed + least.max(DAY))
     }
 
-    /// When a message may go by the hold.
-    fn due(&self, mail: &Mail) -> Option<i64> {
+    /// When a message may go by the hold if its clock has started then.
+    fn due(&self, mail: &Mail, clock: i64) -> Option<i64> {
         let span = match self.hold.hold {
             Hold::Remove => 0,
             Hold::Span(seconds) => i64::from(seconds) * 1_000,
@@ -141,7 +154,7 @@ impl Model {
             .any(|(id, p)| p.takes() && mail.read_by.contains(id) && !mail.deleted_by.contains(id));
         let least = i64::from(self.hold.at_least_seconds) * 1_000;
         let span = if only_read { span.max(least) } else { span };
-        Some((mail.clock? + span).max(self.floor()))
+        Some((clock + span).max(self.floor()))
     }
 
     /// Whether its owner is told before a program is forgotten: it was used, or
@@ -156,7 +169,37 @@ impl Model {
     }
 
     fn is_over(&self, mail: &Mail) -> bool {
-        self.due(mail).is_some_and(|due| due <= self.now)
+        let due = mail.clock.and_then(|clock| self.due(mail, clock));
+        due.is_some_and(|due| due <= self.believed())
+    }
+
+    /// Whether it goes with the QUIT that collects it.
+    fn goes_at_once(&self, mail: &Mail) -> bool {
+        let due = self.due(mail, self.believed());
+        due.is_some_and(|due| due <= self.believed())
+    }
+
+    /// A message that some program reads now stays for `at-least`.
+    fn read_late(&self, mail: &Mail, clock: i64) -> bool {
+        let least = i64::from(self.hold.at_least_seconds) * 1_000;
+        let due = self.due(mail, clock);
+        let soon = due.is_some_and(|due| due < self.filed() + least);
+        soon || (self.hold.give_way && clock < self.filed())
+    }
+
+    /// The wall clock is right again: what lies an hour ahead was written by a wrong
+    /// one.
+    fn mend(&mut self) {
+        let now = self.now;
+        let mend = |time: i64| if time > now + HOUR { now } else { time };
+        self.changed = self.changed.map(mend);
+        for mail in self.mails.values_mut() {
+            mail.clock = mail.clock.map(mend);
+        }
+        for program in self.programs.values_mut() {
+            program.heard = mend(program.heard);
+            program.told = program.told.map(mend);
+        }
     }
 
     fn used(&self) -> u64 {
@@ -232,6 +275,7 @@ impl Months {
         Self {
             model: Model {
                 now,
+                off: 0,
                 hold,
                 changed: None,
                 programs: [(1, default)].into(),
@@ -251,7 +295,8 @@ impl Months {
     }
 
     fn run(&mut self, command: &Command) -> Result<Outcome, Refusal> {
-        self.house.now = Timestamp(self.model.now);
+        self.house.now = Timestamp(self.model.filed());
+        self.house.believed = Some(Timestamp(self.model.believed()));
         self.house.run(command)
     }
 
@@ -311,6 +356,10 @@ impl Months {
     /// Time goes on; the account is swept when it says that it is due.
     fn pass(&mut self, millis: i64) {
         let until = self.model.now + millis;
+        if self.model.off != 0 {
+            self.model.now = until;
+            return;
+        }
         for _ in 0..200 {
             let due = next_due(&self.house.state).map(|due| due.0.max(self.model.now));
             let Some(due) = due.filter(|due| *due <= until) else {
@@ -331,6 +380,7 @@ impl Months {
             let program = self.model.programs.get_mut(&device.0).unwrap();
             program.told = Some(self.model.now);
         }
+        self.model.mend();
         self.forget();
         let rules = SweepRules {
             run_percent_max: 100,
@@ -401,6 +451,7 @@ impl Months {
             84..88 => self.devices(),
             88..92 => self.undo(),
             92 => self.set_quota(),
+            93..95 => self.jump(),
             _ => {}
         }
         let millis = match self.dice.below(4) {
@@ -441,8 +492,9 @@ impl Months {
         }
         self.compare(|model, mail| {
             let least = i64::from(model.hold.at_least_seconds) * 1_000;
-            let since = mail.clock.is_some_and(|clock| clock + least <= model.now);
-            over && model.hold.give_way && since && model.floor() <= model.now
+            let now = model.believed();
+            let since = mail.clock.is_some_and(|clock| clock + least <= now);
+            over && model.hold.give_way && since && model.floor() <= now
         });
     }
 
@@ -454,7 +506,7 @@ impl Months {
             return;
         }
         self.run(&Command::Poll(DeviceId(id))).unwrap();
-        let now = self.model.now;
+        let now = self.model.filed();
         let program = self.model.programs.get_mut(&id).unwrap();
         let filed = program.heard + HOUR <= now || program.forgotten || !program.used;
         if filed {
@@ -498,13 +550,21 @@ impl Months {
         self.run(&command).unwrap();
         for (email, _) in entries {
             let mail = self.model.mails.get_mut(&email.0).unwrap();
-            match how {
+            let new = match how {
                 Collect::Dele => mail.deleted_by.insert(id),
                 Collect::Retr => mail.read_by.insert(id),
             };
+            let mail = self.model.mails[&email.0].clone();
+            let read = new && how == Collect::Retr && self.model.programs[&id].takes();
+            if let Some(clock) = mail.clock.filter(|_| read)
+                && self.model.read_late(&mail, clock)
+            {
+                let filed = self.model.filed();
+                self.model.mails.get_mut(&email.0).unwrap().clock = Some(filed);
+            }
         }
         self.model.settle();
-        self.compare(Model::is_over);
+        self.compare(Model::goes_at_once);
     }
 
     /// Some message that is in a mailbox.
@@ -597,7 +657,7 @@ impl Months {
             || new.undo_seconds < old.undo_seconds
             || new.forget_device_seconds < old.forget_device_seconds;
         if sooner {
-            model.changed = Some(model.now);
+            model.changed = Some(model.filed());
         }
         if new.collect != old.collect {
             let programs = &model.programs;
@@ -655,7 +715,7 @@ impl Months {
                 }
             }
             if model.settle() || freed || waited {
-                model.changed = Some(model.now);
+                model.changed = Some(model.filed());
             }
             return self.compare(|_, _| false);
         }
@@ -680,7 +740,7 @@ impl Months {
             revoked: false,
             forgotten: false,
             used: false,
-            heard: self.model.now,
+            heard: self.model.filed(),
             told: None,
         };
         self.model.programs.insert(device.0, program);
@@ -717,6 +777,27 @@ impl Months {
         self.compare(|_, _| false);
     }
 
+    /// The wall clock runs away; or it is set right, or was right after all.
+    fn jump(&mut self) {
+        if self.model.off == 0 {
+            let hours = 2 + self.dice.below(60 * 24) as i64;
+            let sign = if self.dice.one_in(2) { 1 } else { -1 };
+            self.model.off = sign * hours * HOUR;
+            return self.story.push(format!("off by {} hours", sign * hours));
+        }
+        let right = self.dice.one_in(2);
+        self.end_jump(right);
+    }
+
+    fn end_jump(&mut self, set_right: bool) {
+        self.story.push(format!("set right: {set_right}"));
+        if !set_right {
+            self.model.now += self.model.off;
+        }
+        self.model.off = 0;
+        self.sweep();
+    }
+
     fn set_quota(&mut self) {
         let quota = self.dice.one_in(2).then(|| 1_000 + self.dice.below(4_000));
         let limits = Limits {
@@ -731,7 +812,7 @@ impl Months {
 #[test]
 fn months_go_by_as_the_model_says() {
     let seeds = std::env::var("RESTANTE_SEEDS").ok();
-    let seeds: u64 = seeds.and_then(|text| text.parse().ok()).unwrap_or(400);
+    let seeds: u64 = seeds.and_then(|text| text.parse().ok()).unwrap_or(1_000);
     let first = std::env::var("RESTANTE_SEED").ok();
     let first: u64 = first.and_then(|text| text.parse().ok()).unwrap_or(0);
     for seed in first..first + seeds {
@@ -740,6 +821,7 @@ fn months_go_by_as_the_model_says() {
         for _ in 0..100 {
             months.step();
         }
+        months.end_jump(true);
         // In the end a year goes by, and what is let go has gone.
         months.pass(365 * DAY);
     }

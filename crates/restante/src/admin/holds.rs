@@ -148,8 +148,8 @@ impl Admin {
         account: &Account,
         hold: &HoldSettings,
     ) -> Outcome<(std::sync::Arc<State>, Preview)> {
-        let now = self.node.env.now();
-        let read = account.read(|state| account::preview(state, hold, now));
+        let moment = self.node.moment();
+        let read = account.read(|state| account::preview(state, hold, moment));
         read.await
             .map_err(|_| Failure::new("the account cannot be read"))
     }

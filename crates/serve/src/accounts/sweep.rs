@@ -2,7 +2,7 @@
 //! undo window, devices that are silent.
 
 use super::clock::Verdict;
-use crate::auth::Directory;
+use crate::auth::{Directory, walk_again};
 use crate::notice::{self, Notice};
 use account::directory;
 use account::{Command, Outcome};
@@ -267,11 +267,13 @@ impl Sweeper {
         match verdict {
             Verdict::Right if since_record.is_some_and(|since| since < RECORD_WAIT) => {}
             Verdict::Right | Verdict::RightAgain => {
+                let mut settings = clock_settings(wall, None);
                 if verdict == Verdict::RightAgain {
                     info!("the wall clock is believed again: the hold goes on");
+                    settings.push(walk_again());
                 }
                 self.recorded = Some(elapsed);
-                self.directory.record_clock(wall, None).await;
+                self.directory.record_clock(settings).await;
             }
             Verdict::Doubted(doubt) => {
                 warn!(
@@ -280,12 +282,25 @@ impl Sweeper {
                      swept until `restante hold resume` or a day of agreement"
                 );
                 let right = node.clock.counted(elapsed);
-                self.directory.record_clock(right, Some(doubt.since)).await;
+                let settings = clock_settings(right, Some(doubt.since));
+                self.directory.record_clock(settings).await;
             }
             Verdict::StillDoubted(_) => {}
         }
         matches!(verdict, Verdict::Right | Verdict::RightAgain)
     }
+}
+
+/// One of the node's settings.
+type Setting = (String, Option<String>);
+
+/// What is the right time, and since when the wall clock says another.
+fn clock_settings(right: Timestamp, doubted: Option<Timestamp>) -> Vec<Setting> {
+    let text = |time: Timestamp| time.0.to_string();
+    vec![
+        (CLOCK.to_owned(), Some(text(right))),
+        (CLOCK_DOUBTED.to_owned(), doubted.map(text)),
+    ]
 }
 
 impl Directory {
@@ -320,18 +335,14 @@ impl Directory {
         }
         let node = self.accounts().node();
         let right = node.clock.counted(node.env.elapsed());
-        self.record_clock(right, None).await;
+        self.record_clock(clock_settings(right, None)).await;
     }
 
-    /// Records what is the right time, and since when the wall clock says another.
-    async fn record_clock(&self, right: Timestamp, doubted: Option<Timestamp>) {
-        let text = |time: Timestamp| time.0.to_string();
+    /// Records what is said of the clock.
+    async fn record_clock(&self, settings: Vec<Setting>) {
         let command = directory::Command::SetNode {
             hold: None,
-            settings: vec![
-                (CLOCK.to_owned(), Some(text(right))),
-                (CLOCK_DOUBTED.to_owned(), doubted.map(text)),
-            ],
+            settings,
         };
         if let Err(error) = self.execute(command).await {
             warn!(%error, "what the wall clock says was not recorded");
@@ -347,12 +358,13 @@ impl Directory {
     ) -> Result<(), super::ExecuteError<account::directory::Refusal>> {
         let node = self.accounts().node();
         let wall = node.env.now();
+        let mut settings = clock_settings(wall, None);
+        if node.clock.doubt().is_some() {
+            settings.push(walk_again());
+        }
         let command = directory::Command::SetNode {
             hold: None,
-            settings: vec![
-                (CLOCK.to_owned(), Some(wall.0.to_string())),
-                (CLOCK_DOUBTED.to_owned(), None),
-            ],
+            settings,
         };
         self.execute(command).await?;
         node.clock.resume(wall, node.env.elapsed());

@@ -62,6 +62,7 @@ pub(super) struct Inner {
     /// What was used, to be filed now and then.
     pub(super) used: Mutex<HashMap<(AccountId, DeviceId), Used>>,
     hold: Mutex<HoldDefaults>,
+    pub(super) behind: super::defaults::Behind,
     /// What happens by itself.
     background: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -94,6 +95,7 @@ impl Directory {
             standings: Default::default(),
             used: Mutex::default(),
             hold: Mutex::default(),
+            behind: Default::default(),
             background: Mutex::default(),
         }));
         directory.restore_clock();

@@ -3,11 +3,11 @@
 
 use super::tests::{add, opened, opened_at};
 use super::*;
-use account::directory::{Command, Domain};
+use account::directory::{Command, Domain, NewAccount};
 use account::{Collect, DeviceId, DeviceProtocols, Hold, HoldSettings, NewMessage, Source};
 use std::time::Duration;
 use store::MemoryStore;
-use terms::{BlobId, EmailNumber, MailboxId, Timestamp, Uid};
+use terms::{AccountId, BlobId, EmailNumber, MailboxId, Timestamp, Uid};
 
 const DAY: u64 = 86_400;
 
@@ -127,6 +127,108 @@ async fn defaults_are_followed_step_by_step() {
     assert!(second.follow_defaults(2).await);
     assert_eq!(following(&second, 40).await, 5);
     assert!(second.follow_defaults(2).await);
+}
+
+/// An account that cannot be set is tried again, by another process too; one that was
+/// added while others were looked at is looked at in the end.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_left_behind() {
+    let store = MemoryStore::new();
+    let first = opened(&store, 1).await;
+    for name in ["c", "d"] {
+        add(&first, name, "x").await;
+    }
+    let enter = |name: &str, id| {
+        let entry = NewAccount {
+            name: name.into(),
+            id,
+            verifiers: Vec::new(),
+            settings: Default::default(),
+        };
+        first.execute(Command::AddAccounts(vec![entry]))
+    };
+    // Its mail cannot be found.
+    let gone = AccountId(8);
+    enter("b@example.org", gone).await.unwrap();
+    set_default(&first, Some(40)).await;
+    assert!(!first.follow_defaults(2).await);
+    // Made before all that, entered behind the walk's back.
+    let old = first
+        .accounts()
+        .create(AccountId(7), Default::default(), days(30), None);
+    old.await.unwrap();
+    enter("a@example.org", AccountId(7)).await.unwrap();
+    assert!(first.follow_defaults(2).await);
+    for name in ["a@example.org", "c@example.org", "d@example.org"] {
+        let id = first.snapshot().account(name).unwrap().id;
+        let account = first.accounts().open(id).await.unwrap();
+        assert_eq!(hold_of(&account), Hold::Span(40 * 86_400), "{name}");
+    }
+    let marked = |directory: &Directory| {
+        let state = directory.snapshot();
+        let record = state.account("b@example.org").unwrap();
+        record.settings.contains_key("hold-behind")
+    };
+    assert!(marked(&first));
+    // It is there again, with what it had.
+    let second = opened(&store, 2).await;
+    let back = second
+        .accounts()
+        .create(gone, Default::default(), days(30), None);
+    let back = back.await.unwrap();
+    pass(70).await;
+    assert_eq!(hold_of(&back), Hold::Span(40 * 86_400));
+    assert!(!marked(&second));
+}
+
+/// A default that changes while an account is made.
+#[tokio::test(start_paused = true)]
+async fn an_account_follows_what_changes_while_it_is_made() {
+    let store = MemoryStore::new();
+    let directory = opened(&store, 1).await;
+    let mark = directory.defaults_mark(&directory.snapshot());
+    let alice = add(&directory, "alice", "x").await;
+    set_default(&directory, Some(40)).await;
+    directory.follow_now(mark, vec![alice.id()]).await;
+    assert_eq!(hold_of(&alice), Hold::Span(40 * 86_400));
+}
+
+/// What was set while the wall clock was ahead does not keep its date, once that is
+/// right again; an account with a hold of its own neither.
+#[tokio::test(start_paused = true)]
+async fn late_dates_are_mended_when_the_clock_is_right_again() {
+    let store = MemoryStore::new();
+    let directory = opened(&store, 1).await;
+    let alice = add(&directory, "alice", "x").await;
+    let own = Command::Set {
+        name: "alice@example.org".into(),
+        key: account::directory::Record::HOLD.into(),
+        value: Some("own".into()),
+    };
+    directory.execute(own).await.unwrap();
+    mail(&directory, &alice, 77).await;
+    let node = directory.accounts().node().clone();
+    pass(70).await;
+    node.env.shift_wall(400 * 86_400_000);
+    pass(70).await;
+    collect(&alice, DeviceId::DEFAULT).await;
+    let command = account::Command::SetHold(days(1));
+    alice.execute(command).await.unwrap();
+    let ahead = node.env.now();
+    assert!(alice.snapshot().hold().changed >= ahead.plus_millis(-60_000));
+    node.env.shift_wall(-400 * 86_400_000);
+    pass(130).await;
+    assert_eq!(node.clock.doubt(), None);
+    let now = node.env.now();
+    let hold = alice.snapshot().hold();
+    assert!(hold.changed <= now && hold.changed > now.plus_millis(-130_000));
+    assert_eq!(messages(&alice), 1);
+    pass(DAY).await;
+    assert_eq!(messages(&alice), 0);
+    // Nobody is looked at any more.
+    let head = directory.snapshot().head();
+    pass(600).await;
+    assert_eq!(directory.snapshot().head(), head);
 }
 
 /// How many accounts have a hold of so many days.

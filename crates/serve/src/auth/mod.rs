@@ -21,6 +21,7 @@ mod throttle;
 
 pub use certificate::CertificateName;
 pub use defaults::HoldDefaults;
+pub(crate) use defaults::walk_again;
 pub use devices::NewDevice;
 pub use dialogue::{Denied, Dialogue, Next, Offer};
 pub use directory::{Directory, LANGUAGE_SETTING, Recipient, RecipientError};

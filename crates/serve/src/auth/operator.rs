@@ -90,8 +90,10 @@ impl Directory {
     /// # Errors
     /// See [`OperatorError`].
     pub async fn add(&self, addition: Addition) -> Result<Account, OperatorError> {
+        let mark = self.defaults_mark(&self.snapshot());
         let account = self.make(&addition).await?;
         self.enter(vec![(addition, account.id())]).await?;
+        self.follow_now(mark, vec![account.id()]).await;
         Ok(account)
     }
 
@@ -107,6 +109,7 @@ impl Directory {
     ) -> Result<(), OperatorError> {
         let mut done = 0;
         for chunk in additions.chunks(ENTERED_AT_ONCE) {
+            let mark = self.defaults_mark(&self.snapshot());
             let mut made = futures::stream::iter(chunk)
                 .map(|addition| async move {
                     let account = self.make(addition).await?;
@@ -119,7 +122,9 @@ impl Directory {
                 progress(done + entries.len());
             }
             done += entries.len();
+            let ids = entries.iter().map(|(_, id)| *id).collect();
             self.enter(entries).await?;
+            self.follow_now(mark, ids).await;
         }
         Ok(())
     }

@@ -63,6 +63,8 @@ pub(super) struct Maildrop {
     deleted: Marks,
     /// By RETR, or by a TOP that gave all.
     read: Marks,
+    /// Those of them that were read while a RETR collected.
+    taken: Marks,
     /// What STAT says.
     messages: u32,
     octets: u64,
@@ -124,6 +126,7 @@ impl Maildrop {
             hold: state.hold(),
             deleted: Marks::default(),
             read: Marks::default(),
+            taken: Marks::default(),
             messages: 0,
             octets: 0,
             snapshot,
@@ -192,9 +195,13 @@ impl Maildrop {
         self.octets = self.snapshot.octets(self.view.utf8);
     }
 
-    /// All of it has gone out.
+    /// All of it has gone out. What was read before RETRs counted does not count,
+    /// whenever this session ends.
     pub(super) fn mark_read(&mut self, number: u32) {
         self.read.set(number);
+        if self.account.snapshot().hold().collect == Collect::Retr {
+            self.taken.set(number);
+        }
     }
 
     /// QUIT: what was deleted is collected, as one command, and what was read
@@ -218,7 +225,7 @@ impl Maildrop {
             if hold.seen_after_retr == SeenAfterRetr::Quit {
                 self.account.execute(self.seen()).await?;
             }
-            let read = |number| self.read.has(number) && !self.deleted.has(number);
+            let read = |number| self.taken.has(number) && !self.deleted.has(number);
             self.collect(&hold, Collect::Retr, read).await?;
         }
         // Most sessions only look: they need not go through the drop once more.

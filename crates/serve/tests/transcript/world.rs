@@ -240,13 +240,26 @@ impl World {
                 let may_not_delete = options.contains(&"may-not-delete");
                 self.device(account, name, password, may_not_delete).await
             }
-            ("undo", [account]) => {
+            ("undo", [account, options @ ..]) => {
                 let undo = Command::Undo {
                     which: UndoWhich::default(),
-                    keep_collected: false,
+                    keep_collected: options.contains(&"keep-collected"),
                 };
-                let undone = self.find(account).await?.execute(undo).await;
-                undone.map(drop).map_err(|error| format!("{error:?}"))
+                self.execute(account, undo).await
+            }
+            ("set-hold", [account, hold, options @ ..]) => {
+                let hold = holding(hold, options)?;
+                self.execute(account, Command::SetHold(hold)).await
+            }
+            ("revoke", [account, device]) => {
+                let account = self.find(account).await?;
+                let id = account
+                    .snapshot()
+                    .device_named(device)
+                    .map(|known| known.id);
+                let revoke = Command::RevokeDevice(id.ok_or("no such device")?);
+                let revoked = account.execute(revoke).await;
+                revoked.map(drop).map_err(|error| format!("{error:?}"))
             }
             ("setting", [account, key, value]) => {
                 let command = directory::Command::Set {
@@ -375,6 +388,11 @@ impl World {
             }
             _ => Err(format!("the world knows no {keyword} {arguments}")),
         }
+    }
+
+    async fn execute(&mut self, account: &str, command: Command) -> Result<(), String> {
+        let done = self.find(account).await?.execute(command).await;
+        done.map(drop).map_err(|error| format!("{error:?}"))
     }
 
     async fn directory(&mut self, command: directory::Command) -> Result<(), String> {
