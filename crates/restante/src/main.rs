@@ -35,6 +35,7 @@ mod running;
 mod secret;
 mod serving;
 mod span;
+mod texts;
 mod tls;
 
 use clap::Parser as _;

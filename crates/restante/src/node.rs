@@ -16,12 +16,11 @@ use serve::auth::oauth::ISSUER_TIMEOUT;
 use serve::auth::{self, Auth, CertificateName, Cost, OAuth, OAuthSettings, Scram, TokenSource};
 use serve::imap::Imap;
 use serve::lmtp::{Lmtp, Nul, OverQuota};
-use serve::notice::Templates;
 use serve::pop3::{Languages, Policy, Pop3, Settings};
 use serve::{Accounts, Directory, Env, Limits, MessageLimit, Node, Tls};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use store::{DiskStore, Options, Store, WentOn};
 use tokio::sync::watch;
@@ -61,9 +60,9 @@ impl Opened {
     pub async fn open(place: &Place) -> Result<Self, OpenError> {
         own(place)?;
         let node = Node::new(Env::system(), limits(&place.config)?);
-        if let Some(directory) = &place.config.texts {
+        if let Some(templates) = crate::texts::load(&place.config)? {
             // Nobody has set them before.
-            let _ = node.templates.set(templates(directory)?);
+            let _ = node.templates.set(templates);
         }
         let languages = languages::load(&place.config)?;
         let store = open_store(place, options(&place.config)).await?;
@@ -311,18 +310,6 @@ fn oauth(set: &config::OAuth, env: &Env) -> Outcome<Option<OAuth>> {
     OAuth::new(env, settings)
         .map(Some)
         .map_err(|why| Failure::new(format!("[auth.oauth]: {why}")))
-}
-
-/// An operator's own texts.
-fn templates(directory: &Path) -> Outcome<Templates> {
-    let mut templates = Templates::default();
-    for entry in std::fs::read_dir(directory).when(directory.display())? {
-        let path = entry.when(directory.display())?.path();
-        let text = std::fs::read_to_string(&path).when(path.display())?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        templates.add(&name, text).when(path.display())?;
-    }
-    Ok(templates)
 }
 
 fn limits(config: &Config) -> Outcome<Limits> {

@@ -52,6 +52,44 @@ fn what_is_wrong_is_said_with_its_line() {
 }
 
 #[test]
+fn the_operators_texts_are_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let texts = directory.path().join("texts");
+    fs::create_dir(&texts).unwrap();
+    let path = directory.path().join("restante.toml");
+    let file = path.to_str().unwrap();
+    let settings = format!(
+        "data = \"{}\"\ntexts = \"{}\"\n[[listen]]\nprotocol = \"imap\"\n\
+         address = \"127.0.0.1:0\"\nplaintext-login = true\n",
+        directory.path().join("d").display(),
+        texts.display()
+    );
+    fs::write(&path, settings).unwrap();
+    let french = texts.join("quota.fr.txt");
+    fs::write(&french, "Subject: Plein\n\n{percent} %\n{prozent}\n").unwrap();
+    let other = texts.join("README");
+    fs::write(&other, "mine\n").unwrap();
+    for args in [&["config", "check", file][..], &["serve", "--config", file]] {
+        let said = bad(&run(args));
+        for (file, what) in [
+            (&french, ":4: there is no {prozent}"),
+            (&other, ": a text is"),
+        ] {
+            assert!(
+                said.contains(&format!("{}{what}", file.display())),
+                "{said}"
+            );
+        }
+    }
+    fs::remove_file(&other).unwrap();
+    fs::write(&french, "Subject: Plein\n\n{percent} %\n{hold-frees}\n").unwrap();
+    good(&run(&["config", "check", file]));
+    fs::remove_dir_all(&texts).unwrap();
+    let said = bad(&run(&["config", "check", file]));
+    assert!(said.contains(texts.to_str().unwrap()), "{said}");
+}
+
+#[test]
 fn a_command_without_data_says_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let gone = directory.path().join("gone");

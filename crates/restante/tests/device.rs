@@ -77,6 +77,19 @@ fn a_device_has_its_own_password_and_drop() {
     assert!(devices[1]["expires"].is_i64() && devices[1]["last_used"].is_null());
     let text = good(&device(&["list", "demo"]));
     assert!(text.contains("may not delete"), "{text}");
+    // What it has collected, and what its drop lists.
+    let mut pop3 = connect(demo.port("pop3"));
+    pop3.read();
+    pop3.ask("USER demo+tv", "+OK");
+    pop3.ask(&format!("PASS {password}"), "+OK");
+    pop3.ask("DELE 1", "+OK");
+    pop3.ask("QUIT", "+OK");
+    let listed = json(&["--data", data, "--json", "device", "list", "demo"]);
+    let counts = |at: usize| {
+        let device = &listed["devices"][at];
+        ["collected", "waiting", "inbox"].map(|key| device[key].as_u64().unwrap())
+    };
+    assert_eq!((counts(1), counts(2)), ([0, 7, 7], [1, 6, 7]));
 
     assert!(bad(&device(&["revoke", "demo", "tv"])).contains("--yes"));
     good(&device(&["revoke", "demo", "tv", "--yes"]));

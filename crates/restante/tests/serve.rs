@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Line, bad, command, connect, connect_tls, connect_tls_after, good, run, run_with};
+use common::{
+    Line, bad, command, connect, connect_tls, connect_tls_after, good, json, run, run_with,
+};
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -474,6 +476,36 @@ fn a_load_balancer_says_for_whom_it_has_connected() {
     // Before TLS, in one packet with what begins it.
     let header = b"PROXY TCP4 192.0.2.3 192.0.2.9 5000 993\r\n";
     connect_tls_after(imaps, &cert, header).until("* OK ");
+    assert_eq!(server.end().0, Some(0));
+}
+
+/// `[hold]` is read again, and new accounts begin with it.
+#[test]
+fn the_hold_of_the_configuration_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path());
+    let lines = listener("imap", "127.0.0.1:0");
+    let file = config(directory.path(), &lines);
+    let mut server = Server::start(&mut command(&["serve", "--config", &file]));
+    server.port("imap");
+    let hold = |of: &str| json(&["hold", "show", of, "--config", &file])["hold"].clone();
+    assert_eq!(hold("--default"), "30d");
+    config(
+        directory.path(),
+        &format!("{lines}[hold]\nhold = \"10d\"\nundo = \"2d\"\n"),
+    );
+    let reread = || {
+        server.signal(Signal::HUP);
+        (0..3_000).any(|_| hold("--default") == "10d")
+    };
+    assert!(reread());
+    good(&run(&["account", "add", "anna", "--config", &file]));
+    let anna = json(&["hold", "show", "anna", "--config", &file]);
+    assert_eq!(
+        (&anna["hold"], &anna["undo"]),
+        (&"10d".into(), &"2d".into())
+    );
+    assert_eq!(anna["set_by"], "configuration");
     assert_eq!(server.end().0, Some(0));
 }
 

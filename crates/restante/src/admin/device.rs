@@ -4,9 +4,10 @@ use super::{Admin, told, usable};
 use crate::control::message::{DeviceShown, Devices, NewDevice};
 use crate::error::{Failure, Outcome};
 use account::directory::Refusal;
-use account::{DeviceId, DeviceProtocols};
+use account::{Device, DeviceId, DeviceProtocols};
 use serve::auth::{self, OperatorError};
-use terms::Timestamp;
+use std::collections::BTreeMap;
+use terms::{MailboxId, Timestamp};
 
 impl Admin {
     /// Declares a device.
@@ -48,7 +49,22 @@ impl Admin {
     /// If there is no such account.
     pub async fn device_list(&self, text: &str) -> Outcome<Devices> {
         let (name, account) = self.open(text).await?;
-        let state = account.fresh().await?;
+        account.fresh().await?;
+        let listed = account.read(|state| {
+            let table = state.table(MailboxId::INBOX)?;
+            let lists = |device: &Device| {
+                let rows = table.rows();
+                rows.filter(|row| !device.collected.contains(row.email))
+                    .count() as u64
+            };
+            Ok(state
+                .devices()
+                .map(|device| (device.id, lists(device)))
+                .collect::<BTreeMap<_, _>>())
+        });
+        let (state, waiting) = listed
+            .await
+            .map_err(|_| Failure::new("the account cannot be read"))?;
         let directory = self.directory.fresh().await?;
         let record = directory.record(account.id());
         let inbox = state
@@ -77,6 +93,7 @@ impl Admin {
                 from: used.map(|(_, from)| from),
                 last_poll: device.last_poll.map(Timestamp::seconds),
                 collected: device.collected.count(),
+                waiting: waiting.get(&device.id).copied().unwrap_or(0),
                 inbox,
             }
         });

@@ -124,6 +124,7 @@ fn list(devices: &Devices) -> String {
         "PROTOCOLS",
         "COUNTS",
         "COLLECTED",
+        "WAITING",
         "LAST USED",
         "FROM",
         "ENDS",
@@ -152,6 +153,11 @@ fn list(devices: &Devices) -> String {
             protocols.into(),
             if device.counts { "yes" } else { "no" }.into(),
             device.collected.to_string(),
+            if device.pop3 {
+                device.waiting.to_string()
+            } else {
+                "-".into()
+            },
             moment(device.last_used.max(device.last_poll)),
             device.from.clone().unwrap_or_else(|| "-".into()),
             moment(device.expires),

@@ -63,7 +63,9 @@ fn configuration(command: ConfigCommand, common: &Common) -> Outcome {
         ConfigCommand::Check { file } => {
             let file = file.or_else(|| common.config.clone());
             let file: PathBuf = file.ok_or_else(|| Failure::new("which file? Name one"))?;
-            crate::languages::load(&Config::read(&file)?)?;
+            let config = Config::read(&file)?;
+            crate::languages::load(&config)?;
+            crate::texts::load(&config)?;
             let right = serde_json::json!({ "file": file, "right": true });
             show(common.json, &right, |_| {
                 format!("{} is right\n", file.display())

@@ -64,8 +64,10 @@ table! {
 
         /// A directory with texts of your own for such mails: `quota.fr.txt`, with a
         /// line `Subject: …`, a blank line, and {account}, {percent}, {octets},
-        /// {octets-limit}, {messages}, {messages-limit} and {mailboxes} to be filled.
-        /// English and German come with the program. Read when the server starts.
+        /// {octets-limit}, {messages}, {messages-limit}, {mailboxes}, {hold-frees} (what
+        /// the hold lets go, and when), {waits-for} (the devices without which more would
+        /// go) and {gives-way} (what makes room for new mail) to be filled. English and
+        /// German come with the program. Read when the server starts.
         Example texts "texts": Option<PathBuf> = None, r#""/etc/restante/texts""#;
 
         /// The user, by name, that the server becomes once its sockets are open,

@@ -277,6 +277,8 @@ pub struct DeviceShown {
     pub last_poll: Option<i64>,
     /// How many messages it has collected that are still there, or can come back.
     pub collected: u64,
+    /// How many messages of INBOX it has not collected: its drop lists them.
+    pub waiting: u64,
     /// How many messages INBOX has.
     pub inbox: u64,
 }

@@ -16,6 +16,7 @@ use crate::migrate::Message;
 use crate::node::Opened;
 use crate::place::{OWN_CONFIG, Place};
 use crate::privileges::make_data_directory;
+use crate::ready::{Ready, ready};
 use crate::running::Prepared;
 use crate::tls::{Certificates, self_signed};
 use crate::{commands, log, password};
@@ -76,6 +77,7 @@ pub fn demo(options: &Demo, common: &Common) -> Outcome {
     commands::runtime()?.block_on(prepared.run(async |opened| {
         let password = account(opened, &data).await?;
         write_config(&data, &ports, &tls)?;
+        let devices = devices(opened, &config(&data, &ports, &tls)).await?;
         let settings = Settings {
             data: &data,
             certificate: &tls.certificate,
@@ -83,6 +85,7 @@ pub fn demo(options: &Demo, common: &Common) -> Outcome {
             address: &format!("{USER}@{DOMAIN}"),
             password: password.as_deref(),
             ports: &ports,
+            devices: &devices,
         };
         crate::console::print(&format!("{settings}\n"))?;
         log::set_level(LogLevel::Info);
@@ -211,6 +214,19 @@ async fn account(opened: &Arc<Opened>, data: &Path) -> Outcome<Option<String>> {
     }
     let right = !known || new || admin.is_password(USER, &password).await?;
     Ok(right.then_some(password))
+}
+
+/// The ready lines of each device, and whether its password is the account's.
+async fn devices(opened: &Arc<Opened>, config: &Config) -> Outcome<Vec<(Vec<Ready>, bool)>> {
+    let listed = opened.admin().device_list(USER).await?;
+    let devices = listed.devices.iter().filter(|device| device.has_password);
+    let lines = devices.map(|device| {
+        let is_default = device.name == "default";
+        let name = (!is_default).then_some(device.name.as_str());
+        let lines = ready(config, USER, name, device.pop3, device.imap);
+        (lines, is_default)
+    });
+    Ok(lines.collect())
 }
 
 /// The kept password, or a new one that is kept from now on.

@@ -2,6 +2,7 @@
 //! and a line for each protocol that can be pasted.
 
 use crate::config::Protocol;
+use crate::ready::{self, Ready};
 use std::fmt;
 use std::path::Path;
 
@@ -19,6 +20,8 @@ pub struct Settings<'a> {
     pub password: Option<&'a str>,
     /// The port of each protocol.
     pub ports: &'a [(Protocol, u16)],
+    /// The ready lines of each device, and whether its password is the one above.
+    pub devices: &'a [(Vec<Ready>, bool)],
 }
 
 impl Settings<'_> {
@@ -55,6 +58,22 @@ impl fmt::Display for Settings<'_> {
             writeln!(f, "  {name:<15}{imap:<23}{pop3}")?;
         }
         writeln!(f, "  {:<15}{address}", "mail address")?;
+        writeln!(
+            f,
+            "\nOr copy a line. Each POP3 program is a device of its own, so that none takes mail\n\
+             from another; `restante --data {} device add {user} laptop`\n\
+             declares one.\n",
+            quoted(&self.data.to_string_lossy())
+        )?;
+        for (lines, known) in self.devices {
+            let password = match known {
+                true => self.password,
+                false => Some("(shown when it was declared)"),
+            };
+            for line in ready::lines(lines, password).lines() {
+                writeln!(f, "  {line}")?;
+            }
+        }
         writeln!(
             f,
             "\nThe certificate is self-signed: let the program make an exception for it."
@@ -101,6 +120,13 @@ mod tests {
     #[test]
     fn every_port_and_a_line_for_each_protocol() {
         let ports: Vec<_> = Protocol::ALL.into_iter().zip(40_001..).collect();
+        let line = |user: &str| Ready {
+            protocol: "POP3",
+            host: "127.0.0.1".into(),
+            port: 40_004,
+            security: "SSL/TLS",
+            user: user.into(),
+        };
         let text = Settings {
             data: Path::new("/d"),
             certificate: Path::new("/it's/c.pem"),
@@ -108,9 +134,16 @@ mod tests {
             address: "demo@localhost",
             password: Some("pw"),
             ports: &ports,
+            devices: &[
+                (vec![line("demo")], true),
+                (vec![line("demo+laptop")], false),
+            ],
         }
         .to_string();
         for expected in [
+            "  POP3  server 127.0.0.1  port 40004  security SSL/TLS  user demo  password pw\n",
+            "user demo+laptop  password (shown when it was declared)\n",
+            "`restante --data /d device add demo laptop`",
             "Everything lies in /d\n",
             "  port, SSL/TLS  40002                  40004\n",
             "curl -u demo:pw 'imap://127.0.0.1:40001/INBOX;MAILINDEX=7'\n",

@@ -10,7 +10,7 @@ mod text;
 
 pub(crate) use quota::run as watch_quota;
 pub use quota::{QUOTA_TOLD_SETTING, QuotaWatch};
-pub use template::Templates;
+pub use template::{Templates, TextFault};
 
 use crate::accounts::{Account, ExecuteError};
 use crate::auth::{Directory, LANGUAGE_SETTING};

@@ -5,11 +5,12 @@
 use super::{Notice, deliver, language};
 use crate::accounts::Account;
 use crate::auth::Directory;
-use account::State;
 use account::directory::Command;
+use account::{Preview, State};
+use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use terms::AccountId;
+use terms::{AccountId, Timestamp};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -17,8 +18,8 @@ use tracing::{info, warn};
 /// of, in percent; kept by the server itself.
 pub const QUOTA_TOLD_SETTING: &str = "quota-told";
 
-/// Mailboxes that are named.
-const MAILBOXES_SHOWN: usize = 5;
+/// Mailboxes that are named, days on which something goes, devices that are waited for.
+const SHOWN: usize = 5;
 
 /// Accounts that may have passed a threshold since they were looked at.
 #[derive(Debug, Default)]
@@ -135,7 +136,7 @@ async fn look(directory: &Directory, account: &Account) {
         return;
     };
     if now > told {
-        let notice = text(directory, account, &state, name);
+        let notice = text(directory, account, &state, name).await;
         if let Err(error) = deliver(directory, account, &notice).await {
             // The next change of the account tries again.
             warn!(account = name, %error, "an owner was not told of the quota");
@@ -157,19 +158,26 @@ async fn look(directory: &Directory, account: &Account) {
     }
 }
 
-fn text(directory: &Directory, account: &Account, state: &State, name: &str) -> Notice {
+async fn text(directory: &Directory, account: &Account, state: &State, name: &str) -> Notice {
+    let moment = directory.accounts().node().moment();
+    let preview = account.read(|state| account::preview(state, &state.hold(), moment));
+    // That little room is left is told whether INBOX can be read or not.
+    let preview = preview
+        .await
+        .map(|(_, preview)| preview)
+        .unwrap_or_default();
     let (limits, used) = (state.limits(), state.used());
     let mut mailboxes: Vec<_> = state.mailboxes().collect();
     mailboxes.sort_by_key(|mailbox| std::cmp::Reverse(mailbox.counts.octets));
-    let lines = mailboxes.iter().take(MAILBOXES_SHOWN).map(|mailbox| {
+    let lines = mailboxes.iter().take(SHOWN).map(|mailbox| {
         let counts = mailbox.counts;
-        format!(
-            "  {}: {} ({})",
-            mailbox.name,
-            size(counts.octets),
-            counts.messages
-        )
+        let share = share(counts.octets, counts.messages.into());
+        format!("  {}: {share}", mailbox.name)
     });
+    let gives_way = match state.hold().give_way {
+        true => preview.may_give_way,
+        false => Default::default(),
+    };
     let none = || "\u{221e}".to_owned();
     let places = [
         ("account", name.to_owned()),
@@ -182,11 +190,59 @@ fn text(directory: &Directory, account: &Account, state: &State, name: &str) -> 
             limits.messages.map_or_else(none, |limit| limit.to_string()),
         ),
         ("mailboxes", lines.collect::<Vec<_>>().join("\n")),
+        ("hold-frees", hold_frees(&preview)),
+        ("gives-way", share(gives_way.octets, gives_way.messages)),
+        ("waits-for", waits_for(state, &preview)),
     ];
     let templates = &directory.accounts().node().templates;
     let templates = templates.get().cloned().unwrap_or_default();
     let (subject, text) = templates.fill("quota", &language(directory, account), &places);
     Notice::Text { subject, text }
+}
+
+fn share(octets: u64, messages: u64) -> String {
+    format!("{} ({messages})", size(octets))
+}
+
+/// What goes by itself, day by day, and all that goes later.
+fn hold_frees(preview: &Preview) -> String {
+    let day = |time: Timestamp| {
+        let moment = jiff::Timestamp::from_millisecond(time.0).unwrap_or_default();
+        moment.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d")
+    };
+    let line = |going: &account::Going, more: &str| {
+        let share = share(going.share.octets, going.share.messages);
+        format!("  {}{more}: {share}", day(going.first))
+    };
+    let (first, rest) = (preview.going.split_at_checked(SHOWN)).unwrap_or((&preview.going, &[]));
+    let mut lines: Vec<String> = first.iter().map(|going| line(going, "")).collect();
+    if let Some(later) = rest.first() {
+        let rest = Preview {
+            going: rest.to_vec(),
+            ..Preview::default()
+        };
+        let share = rest.total();
+        lines.push(line(&account::Going { share, ..*later }, "\u{2026}"));
+    }
+    if lines.is_empty() {
+        return format!("  {}", share(0, 0));
+    }
+    lines.join("\n")
+}
+
+/// The devices without which more would go.
+fn waits_for(state: &State, preview: &Preview) -> String {
+    let blocking = preview.devices.iter().filter_map(|waiting| {
+        let device = state.device(waiting.device)?;
+        let blocks = waiting.blocks;
+        let share = share(blocks.octets, blocks.messages);
+        (blocks.messages > 0).then(|| format!("  {}: {share}", device.name))
+    });
+    let lines: Vec<String> = blocking.take(SHOWN).collect();
+    if lines.is_empty() {
+        return "  \u{2013}".to_owned();
+    }
+    lines.join("\n")
 }
 
 /// Octets for people, in units of 1,024.
@@ -274,6 +330,75 @@ mod tests {
         settled().await;
         assert_eq!(messages(&account), 14);
         assert_eq!(told(&directory).as_deref(), Some("80"));
+    }
+
+    /// Who is told hears what the hold will free, and who is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn owners_are_told_what_the_hold_frees() {
+        use account::{Collect, Command, DeviceId, DeviceProtocols};
+        let store = MemoryStore::new();
+        let directory = opened(&store, 1).await;
+        let account = add(&directory, "ann", "right").await;
+        for _ in 0..3 {
+            put(&directory, &account).await;
+        }
+        let inbox = account.with_table(terms::MailboxId::INBOX).await.unwrap();
+        let table = inbox.table(terms::MailboxId::INBOX).unwrap();
+        let rows: Vec<_> = table.rows().map(|row| (row.email, row.uid)).collect();
+        let octets: u64 = table.rows().take(1).map(|row| u64::from(row.size)).sum();
+        let collect = |messages: &[_]| Command::Collect {
+            device: DeviceId::DEFAULT,
+            how: Collect::Dele,
+            messages: messages.to_vec(),
+        };
+        account.execute(collect(&rows[..1])).await.unwrap();
+        let declare = Command::DeclareDevice {
+            name: "laptop".into(),
+            protocols: DeviceProtocols {
+                pop3: true,
+                imap: false,
+            },
+            expires: None,
+            may_not_delete: false,
+        };
+        account.execute(declare).await.unwrap();
+        account.execute(collect(&rows[1..])).await.unwrap();
+        let state = account.snapshot();
+        let Notice::Text { text, .. } = text(&directory, &account, &state, "ann").await else {
+            panic!("no text");
+        };
+        let one = share(octets, 1);
+        for expected in [
+            format!("collected it:\n\n  2023-12-14: {one}\n\n"),
+            format!(
+                "not collected it:\n\n  laptop: {}\n\n",
+                share(2 * octets, 2)
+            ),
+            "would have none: 0 B (0)\n".to_owned(),
+        ] {
+            assert!(text.contains(&expected), "{expected}\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_goes_later_is_told_at_once() {
+        let going = |day: i64| account::Going {
+            first: Timestamp(day * 86_400_000),
+            share: account::Share {
+                messages: 1,
+                octets: 1_024,
+            },
+        };
+        let mut preview = Preview::default();
+        assert_eq!(hold_frees(&preview), "  0 B (0)");
+        preview.going = (0..8).map(going).collect();
+        let text = hold_frees(&preview);
+        assert_eq!(text.lines().count(), 6);
+        assert!(text.starts_with("  1970-01-01: 1.0 KB (1)\n"), "{text}");
+        assert!(
+            text.ends_with("\n  1970-01-06\u{2026}: 3.0 KB (3)"),
+            "{text}"
+        );
     }
 
     #[test]

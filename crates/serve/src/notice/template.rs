@@ -2,6 +2,7 @@
 //! program, and an operator's own before them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Texts by the name of their file: `quota.de.txt`.
 #[derive(Clone, Debug, Default)]
@@ -12,28 +13,85 @@ const OWN: [(&str, &str); 2] = [
     ("quota.de.txt", include_str!("texts/quota.de.txt")),
     ("quota.en.txt", include_str!("texts/quota.en.txt")),
 ];
+/// What may be filled in.
+pub(super) const QUOTA_PLACES: [&str; 10] = [
+    "account",
+    "gives-way",
+    "hold-frees",
+    "mailboxes",
+    "messages",
+    "messages-limit",
+    "octets",
+    "octets-limit",
+    "percent",
+    "waits-for",
+];
 /// What the first line begins with.
 const SUBJECT: &str = "Subject: ";
 /// Longest text, in octets.
 const OCTETS_MAX: usize = 64 << 10;
 
+/// What is wrong with a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextFault {
+    /// The line, from one on; `None` where it is of no line.
+    pub line: Option<usize>,
+    /// What would be right.
+    pub right: String,
+}
+
+impl fmt::Display for TextFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.right)
+    }
+}
+
 impl Templates {
-    /// Adds a text of the operator's.
+    /// Adds a text of the operator's, by the name of its file.
     ///
     /// # Errors
-    /// Says what would be right.
-    pub fn add(&mut self, name: &str, text: String) -> Result<(), String> {
-        let kind = name.split_once('.').map(|(kind, _)| kind);
-        if kind != Some("quota") || !name.ends_with(".txt") {
-            return Err("a text is called quota.<language>.txt, such as quota.fr.txt".into());
+    /// Says where it is wrong, and what would be right.
+    pub fn add(&mut self, name: &str, octets: &[u8]) -> Result<(), TextFault> {
+        let fault = |line, right: &str| {
+            let right = right.to_owned();
+            Err(TextFault { line, right })
+        };
+        let name = name.to_ascii_lowercase();
+        let language = (name.strip_prefix("quota.")).and_then(|rest| rest.strip_suffix(".txt"));
+        if !language.is_some_and(is_language) {
+            let right = "a text is called quota.<language>.txt, such as quota.fr.txt";
+            return fault(None, right);
         }
-        if text.len() > OCTETS_MAX {
-            return Err(format!("a text has at most {OCTETS_MAX} octets"));
+        if octets.len() > OCTETS_MAX {
+            return fault(None, &format!("a text has at most {OCTETS_MAX} octets"));
         }
-        if split(&text).is_none() {
-            return Err("a text begins with a line `Subject: …` and a blank line".into());
+        let line_at = |at: usize| {
+            let before = octets.get(..at).unwrap_or(octets);
+            Some(before.iter().filter(|octet| **octet == b'\n').count() + 1)
+        };
+        let text = match std::str::from_utf8(octets) {
+            Ok(text) => text,
+            Err(error) => return fault(line_at(error.valid_up_to()), "a text is in UTF-8"),
+        };
+        if split(text).is_none() {
+            let is_subject = |line: &str| {
+                let subject = line.strip_prefix(SUBJECT);
+                subject.is_some_and(|subject| !subject.trim().is_empty())
+            };
+            let line = if text.lines().next().is_some_and(is_subject) {
+                2
+            } else {
+                1
+            };
+            let right = "a text begins with a line `Subject: …` and a blank line";
+            return fault(Some(line), right);
         }
-        self.0.insert(name.to_ascii_lowercase(), text);
+        if let Some((at, place)) = unknown_place(text) {
+            let places = QUOTA_PLACES.join(", ");
+            let right = format!("there is no {{{place}}}; what can be filled in is {places}");
+            return fault(line_at(at), &right);
+        }
+        self.0.insert(name, text.to_owned());
         Ok(())
     }
 
@@ -54,6 +112,26 @@ impl Templates {
         let operators = self.0.get(&name).map(String::as_str);
         operators.or_else(|| own().map(|(_, text)| *text))
     }
+}
+
+/// Whether it has the form of a language tag. RFC 5646 §2.1.
+fn is_language(tag: &str) -> bool {
+    let is_part = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_alphanumeric())
+    };
+    tag.split('-').all(is_part)
+}
+
+/// The first place that nothing can be filled in at, and at which octet it stands.
+fn unknown_place(text: &str) -> Option<(usize, &str)> {
+    let is_name = |name: &str| {
+        let letter = |octet: u8| octet.is_ascii_lowercase() || octet == b'-';
+        !name.is_empty() && name.bytes().all(letter)
+    };
+    text.match_indices('{').find_map(|(at, _)| {
+        let (name, _) = text.get(at + 1..)?.split_once('}')?;
+        (is_name(name) && !QUOTA_PLACES.contains(&name)).then_some((at, name))
+    })
 }
 
 fn split(text: &str) -> Option<(&str, &str)> {
@@ -111,15 +189,43 @@ mod tests {
         );
         assert_eq!(subject(&templates, "fr"), "Your mailbox is 80 % full");
         let text = "Subject: Plein: {percent}\n\nBonjour\n";
-        templates.add("quota.fr.txt", text.to_owned()).unwrap();
+        templates.add("quota.fr.txt", text.as_bytes()).unwrap();
         assert_eq!(subject(&templates, "fr"), "Plein: 80");
-        for (name, text) in [
-            ("quota.fr", text),
-            ("other.fr.txt", text),
-            ("quota.fr.txt", "Bonjour\n"),
-            ("quota.fr.txt", "Subject: x\nBonjour\n"),
-        ] {
-            assert!(templates.add(name, text.to_owned()).is_err(), "{name}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_text_is_told_with_its_line() {
+        let check = |name, text: &[u8], line, right: &str| {
+            let fault = Templates::default().add(name, text).unwrap_err();
+            assert_eq!(fault.line, line, "{fault}");
+            assert!(fault.right.contains(right), "{fault}");
+        };
+        let text = b"Subject: x\n\nBonjour {percent} {Nom} {}\n";
+        for name in ["quota.fr", "other.fr.txt", "quota..txt", "quota.fr.txt~"] {
+            check(name, text, None, "quota.<language>.txt");
+        }
+        for name in ["quota.fr.txt", "quota.fr-ca.txt", "QUOTA.FR.TXT"] {
+            assert_eq!(Templates::default().add(name, text), Ok(()));
+        }
+        let name = "quota.fr.txt";
+        check(name, b"Bonjour\n", Some(1), "Subject");
+        check(name, b"", Some(1), "Subject");
+        check(name, b"Subject: \n\nBonjour\n", Some(1), "Subject");
+        check(name, b"Subject: x\nBonjour\n", Some(2), "a blank line");
+        check(name, b"Subject: x\n\n\nPl\xe9n\n", Some(4), "UTF-8");
+        check(
+            name,
+            b"Subject: x\n\n{percent}\n{prozent}\n",
+            Some(4),
+            "{prozent}",
+        );
+        check(name, &[b' '; OCTETS_MAX + 1], None, "octets");
+    }
+
+    #[test]
+    fn our_own_texts_are_right() {
+        for (name, text) in OWN {
+            assert_eq!(Templates::default().add(name, text.as_bytes()), Ok(()));
         }
     }
 }
