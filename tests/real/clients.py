@@ -3,7 +3,7 @@
 
     cargo build && python3 tests/real/clients.py [NAME …]
 
-Needs (Debian): curl openssl getmail6 mpop fetchmail.
+Needs (Debian): curl openssl getmail6 mpop fetchmail gsasl.
 Each case has a server and an account of its own, so that one cannot hide the
 fault of another.
 """
@@ -60,6 +60,29 @@ def curl_pop3(mail):
         assert message.endswith(sample(1)), message
     curl(mail, f"pop3://localhost:{mail.ports['pop3']}/1", "-X", "DELE", "-l")
     equal(len(curl(mail, f"pop3://localhost:{mail.ports['pop3']}/").splitlines()), 1)
+
+
+# --- GNU SASL -----------------------------------------------------------------
+
+
+@case
+def gsasl_scram(mail):
+    """SCRAM bound to TLS (tls-exporter), and unbound."""
+    filled(mail, 1)
+    for mechanism, words in [
+        ("SCRAM-SHA-256-PLUS", []), ("SCRAM-SHA-1-PLUS", []), ("SCRAM-SHA-256", ["--no-cb"]),
+    ]:
+        done = run("gsasl", "--imap", f"--connect=localhost:{mail.ports['imap']}",
+                   f"--x509-ca-file={mail.certificate}", f"--mechanism={mechanism}", "--verbose",
+                   f"--authentication-id={USER}", "--authorization-id=", f"--password={PASSWORD}",
+                   *words, stdin=b"")
+        said = done.stdout.decode()
+        assert f". AUTHENTICATE {mechanism}" in said and "logged in" in said, said
+    wrong = run("gsasl", "--imap", f"--connect=localhost:{mail.ports['imap']}",
+                f"--x509-ca-file={mail.certificate}", "--mechanism=SCRAM-SHA-256-PLUS",
+                f"--authentication-id={USER}", "--authorization-id=", "--password=wrong",
+                stdin=b"", check=False)
+    assert wrong.returncode != 0 and b"AUTHENTICATIONFAILED" in wrong.stdout, wrong.stdout
 
 
 # --- Python -------------------------------------------------------------------

@@ -4,7 +4,7 @@
     cargo build && python3 tests/real/imap_clients.py [NAME …]
 
 Needs (Debian): openssl offlineimap3 interimap libmail-imapclient-perl libio-socket-ssl-perl php-imap
-python3-venv npm; it puts imapclient and aioimaplib (PyPI) and imapflow (npm) into
+python3-venv npm; it puts imapclient, aioimaplib and scramp (PyPI) and imapflow (npm) into
 target/clients by itself.
 """
 
@@ -32,10 +32,10 @@ def install():
     LIBRARIES.mkdir(parents=True, exist_ok=True)
     if not PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", LIBRARIES / "venv"], check=True)
-    done = subprocess.run([PYTHON, "-c", "import imapclient, aioimaplib"], capture_output=True)
+    done = subprocess.run([PYTHON, "-c", "import imapclient, aioimaplib, scramp"], capture_output=True)
     if done.returncode != 0:
-        pip = [PYTHON, "-m", "pip", "--quiet", "install", "imapclient==4.1.0", "aioimaplib==2.0.1"]
-        subprocess.run(pip, check=True)
+        pip = [PYTHON, "-m", "pip", "--quiet", "install"]
+        subprocess.run([*pip, "imapclient==4.1.0", "aioimaplib==2.0.1", "scramp==1.5.0"], check=True)
     if not (LIBRARIES / "node_modules" / "imapflow").exists():
         npm = ["npm", "install", "--silent", "--no-fund", "--prefix", LIBRARIES, "imapflow@1"]
         subprocess.run(npm, check=True, stdout=subprocess.DEVNULL)
@@ -61,6 +61,12 @@ def imapclient(mail):
 def aioimaplib(mail):
     filled(mail, 3)
     script(mail, PYTHON, SCRIPTS / "aioimaplib_case.py")
+
+
+@case
+def scramp(mail):
+    filled(mail, 1)
+    script(mail, PYTHON, SCRIPTS / "scramp_case.py")
 
 
 @case
