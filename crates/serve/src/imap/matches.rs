@@ -67,7 +67,8 @@ impl User {
         {
             self.enable_condstore(stream);
         }
-        let Some(selected) = &self.selected else {
+        let (enabled, limit) = (self.enabled, self.message_limit().of_others());
+        let Some(selected) = &mut self.selected else {
             return Ok(Err(Self::nothing_selected()));
         };
         let key = match program {
@@ -93,6 +94,12 @@ impl User {
                 return Ok(Err(reply));
             }
         }
+        if has_modseq(&key) {
+            // No mod-sequence is told, nor found, beyond what the session has been told:
+            // that is made up for first.
+            let account = selected.account.clone();
+            selected.tell(stream, &account, tell, enabled).await?;
+        }
         let all = selected.view.uids();
         let snapshot = match Snapshot::take(&selected.account, selected, &all, false).await {
             Ok(snapshot) => snapshot,
@@ -110,7 +117,7 @@ impl User {
         // RFC 2180 §4.3: what has been expunged matches nothing.
         let mut there = all.difference(&snapshot.hidden());
         let mut limited = None;
-        if let Some(limit) = self.message_limit().of_others() {
+        if let Some(limit) = limit {
             // RFC 9738 §3.1: the messages count that are looked at, not those found.
             if let Some(scope) = scope(selected, &key) {
                 there = there.intersection(&scope);

@@ -202,8 +202,9 @@ fn key(session: &Session, open: &Open, truth: &Truth, chance: &mut Chance) -> Ke
         0 | 1 => Key::Has(["\\Seen", "\\Flagged", "\\Deleted", "$x"][chance.below(4)]),
         2 => Key::Lacks(["\\Seen", "\\Flagged", "\\Deleted", "$y"][chance.below(4)]),
         3 => Key::Content(1 + chance.below(truth.contents.max(1) as usize) as u32),
-        4 if session.kind.condstore || chance.one_in(8) => {
-            Key::ModSeq(truth.head.saturating_sub(chance.below(30) as u64))
+        // While an expunge is held back no mod-sequence beyond it is found.
+        4 if (session.kind.condstore || chance.one_in(8)) && !open.ghosts(truth, truth.head) => {
+            Key::ModSeq(truth.head.saturating_sub(chance.below(20) as u64))
         }
         5 => Key::Saved,
         _ => {
@@ -437,9 +438,13 @@ fn fetch(
 
 fn search(session: &Session, open: &Open, truth: &Truth, uid: bool, chance: &mut Chance) -> Plan {
     let count = chance.below(3);
-    let keys: Vec<Key> = (0..count)
+    let mut keys: Vec<Key> = (0..count)
         .map(|_| key(session, open, truth, chance))
         .collect();
+    if keys.iter().any(|key| matches!(key, Key::ModSeq(_))) {
+        // What `*` stands for may be told only then.
+        keys.retain(|key| !matches!(key, Key::Among(..)));
+    }
     let said: Vec<String> = keys.iter().map(Key::text).collect();
     let said = if said.is_empty() {
         "ALL".to_owned()

@@ -1,7 +1,7 @@
 //! What a command does, and how it must be answered.
 
 use crate::client::Flags;
-use crate::plan::{Plan, Store, Targets, What};
+use crate::plan::{Key, Plan, Store, Targets, What};
 use crate::session::{Open, Session};
 use crate::truth::{Message, Truth};
 use std::collections::BTreeSet;
@@ -161,8 +161,16 @@ fn predict_selected(truth: &mut Truth, session: &Session, plan: &Plan, at: u64) 
             since,
         } => predict_fetch(truth, open, targets, (*body, *since), at),
         What::Search { keys, .. } => {
-            let messages = &truth.mailboxes[open.mailbox].messages;
-            let found = open.view.iter().copied().filter(|uid| {
+            let mailbox = &truth.mailboxes[open.mailbox];
+            let messages = &mailbox.messages;
+            let modseq = keys.iter().any(|key| matches!(key, Key::ModSeq(_)));
+            // What is new is told first, where mod-sequences are looked for.
+            let all = if modseq {
+                mailbox.live(at)
+            } else {
+                open.view.clone()
+            };
+            let found = all.into_iter().filter(|uid| {
                 let message = &messages[uid];
                 message.is_live(at) && keys.iter().all(|key| key.matches(*uid, message, at, open))
             });
