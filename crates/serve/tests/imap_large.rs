@@ -139,6 +139,29 @@ async fn a_hundred_thousand_messages_stream() {
     assert_eq!(lines.len(), 2 * 2 + 2);
 }
 
+/// What a command answers, and that another session is served twenty times before it
+/// has ended.
+async fn beside(world: &mut World, command: &str) -> Vec<String> {
+    let mut busy = Client::login(world).await;
+    busy.ask("EXAMINE INBOX").await;
+    let mut other = Client::login(world).await;
+    other.ask("EXAMINE INBOX").await;
+    let ended = std::cell::Cell::new(false);
+    let many = async {
+        let lines = busy.ask(command).await;
+        ended.set(true);
+        lines
+    };
+    let few = async {
+        for _ in 0..20 {
+            other.ask("UID FETCH 7 (FLAGS ENVELOPE)").await;
+        }
+        assert!(!ended.get(), "{command} was over before");
+    };
+    let (lines, ()) = futures::future::join(many, few).await;
+    lines
+}
+
 /// Another session is served while one has much to do, and what that takes is
 /// given back.
 #[tokio::test(start_paused = true)]
@@ -150,27 +173,27 @@ async fn sorting_many_keeps_nobody_waiting() {
         "THREAD REFERENCES UTF-8 ALL",
         "SEARCH TEXT MANY",
     ] {
-        let mut busy = Client::login(&mut world).await;
-        busy.ask("EXAMINE INBOX").await;
-        let mut other = Client::login(&mut world).await;
-        other.ask("EXAMINE INBOX").await;
-        let ended = std::cell::Cell::new(false);
-        let many = async {
-            let lines = busy.ask(command).await;
-            ended.set(true);
-            lines
-        };
-        let few = async {
-            for _ in 0..20 {
-                other.ask("UID FETCH 7 (FLAGS ENVELOPE)").await;
-            }
-            assert!(!ended.get(), "{command} was over before");
-        };
-        let (lines, ()) = futures::future::join(many, few).await;
+        let lines = beside(&mut world, command).await;
         assert_eq!(lines.len(), 1, "{command}");
         let numbers = lines[0].split([' ', ')', '(']);
         let numbers = numbers.filter(|word| word.parse::<u32>().is_ok());
         assert_eq!(numbers.count(), MESSAGES, "{command}");
+    }
+    assert_eq!(world.octets().await.free(), free);
+}
+
+/// So it is while rows, headers and texts are told.
+#[tokio::test(start_paused = true)]
+async fn fetching_many_keeps_nobody_waiting() {
+    let mut world = crowded().await;
+    let free = world.octets().await.free();
+    for (items, lines_each) in [
+        ("(UID FLAGS)", 1),
+        ("(ENVELOPE BODYSTRUCTURE)", 1),
+        ("BODY.PEEK[]", 5),
+    ] {
+        let lines = beside(&mut world, &format!("FETCH 1:* {items}")).await;
+        assert_eq!(lines.len(), MESSAGES * lines_each, "{items}");
     }
     assert_eq!(world.octets().await.free(), free);
 }
@@ -216,6 +239,10 @@ async fn ten_thousand_mailboxes_are_listed() {
     let mut client = Client::login(&mut world).await;
     let lines = client.ask("LIST \"\" *").await;
     assert_eq!(lines.len(), 10_000 + 7);
+    // Others are served meanwhile. `many` is a name and no mailbox (RFC 5258 §3.4).
+    let counted = "LIST \"\" * RETURN (SUBSCRIBED STATUS (MESSAGES RECENT UNSEEN SIZE))";
+    let lines = beside(&mut world, counted).await;
+    assert_eq!(lines.len(), 2 * (10_000 + 6));
     assert_eq!(client.ask("LIST \"\" many/%9").await.len(), 1_000);
     assert_eq!(client.ask("LIST \"\" %").await.len(), 7);
 }
