@@ -36,7 +36,7 @@ impl House {
         })
     }
 
-    fn append(&mut self, text: &str, flags: &[&str]) -> Uid {
+    pub(super) fn append(&mut self, text: &str, flags: &[&str]) -> Uid {
         let flags = flags.iter().map(|flag| Flag::parse(flag).unwrap());
         let messages = vec![NewMessage {
             flags: flags.collect(),
