@@ -46,7 +46,9 @@ impl Row<'_> {
             Some(size) if !utf8 => size,
             _ => self.size,
         };
-        size.saturating_add(if self.flags.lacks_final_crlf() { 2 } else { 0 })
+        // RETR adds nothing to a message that is empty.
+        let lacks = size > 0 && self.flags.lacks_final_crlf();
+        size.saturating_add(if lacks { 2 } else { 0 })
     }
 }
 

@@ -167,3 +167,31 @@ fn a_makeshift_keeps_nothing_that_may_be_lost() {
     assert_eq!(get(&index, Space::Derived, "a"), None);
     assert_eq!(get(&index, Space::Places, "a").as_deref(), Some("2"));
 }
+
+/// What is in the way is not the index: nothing is removed for it.
+#[test]
+fn an_index_that_another_has_open_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = FjallIndex::open(directory.path()).unwrap();
+    put(&index, Space::Places, "a", "1");
+    index.persist().unwrap();
+    assert!(FjallIndex::open_or_renew(directory.path()).is_err());
+    drop(index);
+    let (index, lost) = FjallIndex::open_or_renew(directory.path()).unwrap();
+    assert_eq!(lost, None);
+    assert_eq!(get(&index, Space::Places, "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn nobody_else_gets_into_an_index() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("index");
+    let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    drop(FjallIndex::open(&path).unwrap());
+    assert_eq!(mode(), 0o700);
+    let open_to_all = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&path, open_to_all).unwrap();
+    drop(FjallIndex::open(&path).unwrap());
+    assert_eq!(mode(), 0o700);
+}
