@@ -327,14 +327,16 @@ pub(crate) fn derived_key(id: BlobId) -> [u8; 16] {
 
 /// Derived octets as the index keeps them: with a CRC, like its other values.
 pub(crate) fn cover(id: BlobId, octets: &[u8]) -> Bytes {
-    let crc = crc32c::crc32c_append(crc32c(&derived_key(id)), octets);
-    [octets, &crc.to_le_bytes()[..]].concat().into()
+    [octets, &derived_crc(id, octets)[..]].concat().into()
 }
 
 fn uncover(id: BlobId, covered: &Bytes) -> Option<Bytes> {
-    let end = covered.len().checked_sub(4)?;
-    let octets = covered.slice(..end);
-    (cover(id, &octets) == *covered).then_some(octets)
+    let (octets, crc) = covered.split_last_chunk::<4>()?;
+    (derived_crc(id, octets) == *crc).then(|| covered.slice(..octets.len()))
+}
+
+fn derived_crc(id: BlobId, octets: &[u8]) -> [u8; 4] {
+    crc32c::crc32c_append(crc32c(&derived_key(id)), octets).to_le_bytes()
 }
 
 /// The same for users of the store.
