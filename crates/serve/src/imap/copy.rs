@@ -86,12 +86,12 @@ impl User {
         set: &SequenceSet,
         to: Mailbox,
     ) -> Done {
-        let mut code = None;
+        let mut limited = None;
         let moved = async {
             let mut source = self.source(uid, set)?;
             // RFC 9738 §3.1: unlike COPY it may be done in part.
             let highest = Highest::of(source.uids, self.message_limit().of_others());
-            (source.uids, code) = (highest.uids, highest.code);
+            (source.uids, limited) = (highest.uids, highest.limited);
             if let Some(reply) = self.selected.as_ref().and_then(|s| s.locked()) {
                 return Err(reply);
             }
@@ -118,7 +118,7 @@ impl User {
                         response::status(out, "*", Status::Ok, Some(&copied), "moved")
                     });
                 }
-                let reply = Reply::ok("moved").limited(code);
+                let reply = Reply::ok("moved").limited(limited);
                 // As EXPUNGE does: RFC 7162 §3.2.7.
                 Ok(if self.enabled.qresync {
                     reply.with_modseq()
@@ -126,7 +126,7 @@ impl User {
                     reply
                 })
             }
-            Ok((None, _)) => Ok(Reply::ok("there was nothing to move").limited(code)),
+            Ok((None, _)) => Ok(Reply::ok("there was nothing to move").limited(limited)),
             Err(reply) => Ok(reply),
         }
     }

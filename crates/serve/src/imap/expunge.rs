@@ -1,12 +1,11 @@
 //! EXPUNGE and UID EXPUNGE.
 
-use super::message_limit::Highest;
+use super::message_limit::{Highest, Limited};
 use super::reply::Reply;
 use super::store::in_parts;
 use super::user::{Done, User};
 use crate::accounts::Account;
 use account::{COMMIT_ROWS_MAX, Cause, Command, Which};
-use proto::imap::response::Code;
 use terms::{MailboxId, SequenceSet, SystemFlag, Uid, UidSet};
 
 impl User {
@@ -31,10 +30,10 @@ impl User {
         let done = self.expunge_deleted(&account, mailbox, only, limit).await;
         Ok(match done {
             // RFC 7162 §3.2.7, §3.2.9.
-            Ok((true, code)) if self.enabled.qresync => {
-                Reply::ok("expunged").with_modseq().limited(code)
+            Ok((true, limited)) if self.enabled.qresync => {
+                Reply::ok("expunged").with_modseq().limited(limited)
             }
-            Ok((_, code)) => Reply::ok("expunged").limited(code),
+            Ok((_, limited)) => Reply::ok("expunged").limited(limited),
             Err(reply) => reply,
         })
     }
@@ -48,7 +47,7 @@ impl User {
         mailbox: MailboxId,
         only: Option<UidSet>,
         limit: Option<u32>,
-    ) -> Result<(bool, Option<Code>), Reply> {
+    ) -> Result<(bool, Option<Limited>), Reply> {
         let state = account.with_table(mailbox).await?;
         if state.mailbox(mailbox).is_none() {
             return Err(Reply::gone());
@@ -65,8 +64,8 @@ impl User {
             Some(only) => deleted.intersection(&only),
             None => deleted,
         };
-        let Highest { uids, code } = Highest::of(deleted, limit);
-        for part in in_parts(&uids, COMMIT_ROWS_MAX, code.is_some()) {
+        let Highest { uids, limited } = Highest::of(deleted, limit);
+        for part in in_parts(&uids, COMMIT_ROWS_MAX, limited.is_some()) {
             let command = Command::Expunge {
                 mailbox,
                 which: Which::Uids(part),
@@ -75,6 +74,6 @@ impl User {
             };
             account.execute(command).await?;
         }
-        Ok((!uids.is_empty(), code))
+        Ok((!uids.is_empty(), limited))
     }
 }

@@ -83,17 +83,17 @@ impl User {
             }
             uids = snapshot.changed_since(selected, since, &uids);
         }
-        let Highest { uids, code } = Highest::of(uids, limit);
+        let Highest { uids, limited } = Highest::of(uids, limit);
         let work = Work {
             imap,
             items,
             uid,
             tell,
             enabled,
-            newest_first: code.is_some(),
+            newest_first: limited.is_some(),
         };
         let done = work.run(stream, &account, selected, &snapshot, &uids);
-        Ok(done.await?.limited(code))
+        Ok(done.await?.limited(limited))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Imap;
 use super::fetch::Snapshot;
-use super::message_limit::{Highest, beyond, scope};
+use super::message_limit::{Highest, Limited, beyond, scope};
 use super::progress::Progress;
 use super::reply::{Reply, Tell};
 use super::search::{has_modseq, numbers_in};
@@ -28,7 +28,7 @@ pub(super) struct Matches {
     /// What may be told at the command's end.
     pub(super) tell: Tell,
     /// There were more messages than a command looks at. RFC 9738 §3.1.
-    pub(super) limited: Option<Code>,
+    pub(super) limited: Option<Limited>,
 }
 
 impl Matches {
@@ -39,16 +39,14 @@ impl Matches {
         } else {
             Reply::no(Code::Corruption, "some of the messages cannot be read")
         };
-        reply.limited(self.limited.clone()).telling(self.tell)
+        reply.limited(self.limited).telling(self.tell)
     }
 
     /// The answer where they are all needed, and some have not been looked at. RFC 9738
     /// §3.3.
     pub(super) fn incomplete(&self) -> Option<Reply> {
-        match self.limited {
-            Some(Code::MessageLimit(limit, _)) => Some(beyond(limit).telling(self.tell)),
-            _ => None,
-        }
+        let limited = self.limited?;
+        Some(beyond(limited.limit).telling(self.tell))
     }
 }
 
@@ -123,7 +121,7 @@ impl User {
                 there = there.intersection(&scope);
             }
             let highest = Highest::of(there, Some(limit));
-            (there, limited) = (highest.uids, highest.code);
+            (there, limited) = (highest.uids, highest.limited);
         }
         let progress = Progress::of(there.count());
         let messages = progress.count(snapshot.messages(selected, &there));

@@ -14,7 +14,21 @@ use terms::{SearchKey, Uid, UidSet};
 pub(super) struct Highest {
     pub(super) uids: UidSet,
     /// Said at the command's end, where there were more.
-    pub(super) code: Option<Code>,
+    pub(super) limited: Option<Limited>,
+}
+
+/// There were more messages than a command works on: how many that is, and the lowest
+/// that it did. RFC 9738 §3.1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limited {
+    pub(super) limit: u32,
+    lowest: Option<Uid>,
+}
+
+impl Limited {
+    pub(super) fn code(self) -> Code {
+        Code::MessageLimit(self.limit, self.lowest)
+    }
 }
 
 impl Highest {
@@ -22,21 +36,20 @@ impl Highest {
     pub(super) fn of(uids: UidSet, limit: Option<u32>) -> Self {
         let count = uids.count();
         let Some(limit) = limit.filter(|&limit| u64::from(limit) < count) else {
-            return Self { uids, code: None };
+            let limited = None;
+            return Self { uids, limited };
         };
         let uids = uids.at_places(count - u64::from(limit)..count);
-        let code = Code::MessageLimit(limit, uids.first());
-        Self {
-            uids,
-            code: Some(code),
-        }
+        let lowest = uids.first();
+        let limited = Some(Limited { limit, lowest });
+        Self { uids, limited }
     }
 }
 
 /// The answer to a command that is not done in part, where there are too many
 /// messages: it tells the lowest that would not have been too many. RFC 9738 §3.1.
 pub(super) fn too_many(uids: &UidSet, limit: Option<u32>) -> Option<Reply> {
-    let code = Highest::of(uids.clone(), limit).code?;
+    let code = Highest::of(uids.clone(), limit).limited?.code();
     let text = "too many messages for one command, none was taken";
     Some(Reply::no(code, text))
 }

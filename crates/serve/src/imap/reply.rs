@@ -1,5 +1,6 @@
 //! How a command ends.
 
+use super::message_limit::Limited;
 use crate::accounts::{ExecuteError, Unavailable};
 use account::Refusal;
 use proto::imap::response::{self, Code, Status};
@@ -17,7 +18,7 @@ pub(super) struct Reply {
     /// It says how far the session has been told, where it says nothing else.
     modseq: bool,
     /// There were more messages than a command works on. RFC 9738 §3.1.
-    limited: Option<Code>,
+    limited: Option<Limited>,
 }
 
 /// What a session may be told of at a command's end. RFC 3501 §7.4.1, RFC 9051
@@ -90,15 +91,15 @@ impl Reply {
     }
 
     /// The same with MESSAGELIMIT, where that is to be said.
-    pub(super) fn limited(mut self, code: Option<Code>) -> Self {
-        self.limited = code;
+    pub(super) fn limited(mut self, limited: Option<Limited>) -> Self {
+        self.limited = limited;
         self
     }
 
     /// Says MESSAGELIMIT where there is room for it; otherwise it comes back, to be
     /// told in an untagged NO before. RFC 9738 §3.1.
     pub(super) fn fill_in_limit(&mut self) -> Option<Code> {
-        let code = self.limited.take()?;
+        let code = self.limited.take()?.code();
         if self.status == Status::Ok && self.code.is_none() {
             self.code = Some(code);
             return None;

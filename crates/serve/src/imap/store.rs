@@ -54,8 +54,8 @@ impl User {
         if let Some(reply) = selected.locked() {
             return Ok(reply.telling(tell));
         }
-        let Highest { uids, code } = Highest::of(uids, self.message_limit().of_others());
-        wanted.newest_first = code.is_some();
+        let Highest { uids, limited } = Highest::of(uids, self.message_limit().of_others());
+        wanted.newest_first = limited.is_some();
         let mut all = Came::default();
         for part in in_parts(&uids, COMMIT_ROWS_MAX, wanted.newest_first) {
             match self.store_part(stream, part, &wanted).await? {
@@ -66,7 +66,7 @@ impl User {
                 Err(reply) => return Ok(reply.telling(tell)),
             }
         }
-        let reply = self.stored(&all, &wanted).limited(code);
+        let reply = self.stored(&all, &wanted).limited(limited);
         Ok(reply.telling(tell))
     }
 
