@@ -27,24 +27,67 @@ pub enum Address {
     GroupEnd,
 }
 
+/// How many octets of a message's address fields are read for its ENVELOPE, and of
+/// one field otherwise; what follows is passed over. 100 for each address.
+pub const ADDRESS_OCTETS_MAX: usize = 100 * ADDRESSES_MAX;
+
 /// The addresses of a field's value, at most `max`.
 pub fn addresses(value: &[u8], max: usize) -> Vec<Address> {
-    let mut list = List {
-        scan: Scan { rest: value },
-        found: Vec::new(),
-        max,
-        in_group: false,
-        entry: Entry::default(),
-    };
-    list.run();
-    list.found
+    Budget {
+        addresses: max,
+        octets: ADDRESS_OCTETS_MAX,
+    }
+    .addresses(value)
 }
 
-/// What has been read since the last comma.
+/// How much of a message's address fields may still be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    addresses: usize,
+    octets: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            addresses: ADDRESSES_MAX,
+            octets: ADDRESS_OCTETS_MAX,
+        }
+    }
+}
+
+impl Budget {
+    /// The addresses of a field's value, as far as the budget goes.
+    pub(crate) fn addresses(&mut self, value: &[u8]) -> Vec<Address> {
+        let read = value.get(..self.octets).unwrap_or(value);
+        let mut list = List {
+            scan: Scan { rest: read },
+            found: Vec::new(),
+            max: self.addresses,
+            is_cut: read.len() < value.len(),
+            in_group: false,
+            entry: Entry::default(),
+        };
+        list.run();
+        self.octets -= read.len();
+        self.addresses = self.addresses.saturating_sub(list.found.len());
+        list.found
+    }
+}
+
+/// What has been read since the last comma. It takes about two octets for each of
+/// them, however many words they are.
 #[derive(Default)]
 struct Entry {
-    /// Words, and whether blanks stood before each.
-    words: Vec<(Vec<u8>, bool)>,
+    /// All words with one blank where there were some.
+    phrase: Vec<u8>,
+    /// The words since the last blank that no dot bridges, without blanks: a local
+    /// part, if an `@` follows.
+    last: Vec<u8>,
+    /// Where the phrase ends without those.
+    last_start: usize,
+    /// Whether the last word was a dot.
+    after_dot: bool,
     comment: Option<Vec<u8>>,
     route: Option<Vec<u8>>,
     /// Local part and domain, once known.
@@ -52,32 +95,26 @@ struct Entry {
 }
 
 impl Entry {
-    /// All words with one blank where there were some.
-    fn phrase(&self) -> Vec<u8> {
-        let mut phrase = Vec::new();
-        for (word, blank) in &self.words {
-            if *blank && !phrase.is_empty() {
-                phrase.push(b' ');
-            }
-            phrase.extend_from_slice(word);
+    /// Adds a word, and whether blanks stood before it.
+    fn push(&mut self, word: &[u8], blank: bool) {
+        let is_dot = word == b".";
+        if blank && !is_dot && !self.after_dot {
+            self.last_start = self.phrase.len();
+            self.last.clear();
         }
-        phrase
+        if blank && !self.phrase.is_empty() {
+            self.phrase.push(b' ');
+        }
+        self.phrase.extend_from_slice(word);
+        self.last.extend_from_slice(word);
+        self.after_dot = is_dot;
     }
 
     /// The words since the last blank that no dot bridges: a local part.
     fn take_local_part(&mut self) -> Vec<u8> {
-        let is_dot =
-            |index: usize| matches!(self.words.get(index), Some((word, _)) if word == b".");
-        let mut start = self.words.len().saturating_sub(1);
-        while start > 0 {
-            let spaced = self.words.get(start).is_some_and(|(_, blank)| *blank);
-            if spaced && !is_dot(start) && !is_dot(start - 1) {
-                break;
-            }
-            start -= 1;
-        }
-        let words = self.words.split_off(start.min(self.words.len()));
-        words.into_iter().flat_map(|(word, _)| word).collect()
+        self.phrase.truncate(self.last_start);
+        self.after_dot = false;
+        std::mem::take(&mut self.last)
     }
 }
 
@@ -85,6 +122,8 @@ struct List<'a> {
     scan: Scan<'a>,
     found: Vec<Address>,
     max: usize,
+    /// Whether more follows that is not read.
+    is_cut: bool,
     in_group: bool,
     entry: Entry,
 }
@@ -96,7 +135,7 @@ impl List<'_> {
                 break;
             };
             match token {
-                Token::Word(word) => self.entry.words.push((word, blank)),
+                Token::Word(word) => self.entry.push(&word, blank),
                 Token::Comment(text) => self.entry.comment = Some(text),
                 Token::Special(b',') => self.end_entry(),
                 Token::Special(b';') => {
@@ -104,9 +143,8 @@ impl List<'_> {
                     self.end_group();
                 }
                 Token::Special(b':') if !self.in_group => {
-                    let name = self.entry.phrase();
-                    self.entry = Entry::default();
-                    self.found.push(Address::Group(name));
+                    let entry = std::mem::take(&mut self.entry);
+                    self.found.push(Address::Group(entry.phrase));
                     self.in_group = true;
                 }
                 Token::Special(b'<') => self.angle(),
@@ -115,12 +153,15 @@ impl List<'_> {
                     let domain = self.domain();
                     self.entry.address.get_or_insert((local_part, domain));
                 }
-                Token::Special(b'.') => self.entry.words.push((b".".to_vec(), blank)),
+                Token::Special(b'.') => self.entry.push(b".", blank),
                 // A stray closing bracket or colon means nothing.
                 Token::Special(_) => {}
             }
         }
-        self.end_entry();
+        // An address that is cut off would be another one.
+        if !self.is_cut {
+            self.end_entry();
+        }
         self.end_group();
     }
 
@@ -136,11 +177,12 @@ impl List<'_> {
                     self.scan = before;
                     break;
                 }
-                Some((Token::Word(word), blank)) => inside.words.push((word, blank)),
-                Some((Token::Special(b'.'), blank)) => inside.words.push((b".".to_vec(), blank)),
+                Some((Token::Word(word), blank)) => inside.push(&word, blank),
+                Some((Token::Special(b'.'), blank)) => inside.push(b".", blank),
                 Some((Token::Special(b'@'), _)) => {
                     let local_part = inside.take_local_part();
-                    inside.words.clear();
+                    inside.phrase.clear();
+                    inside.last_start = 0;
                     let domain = self.domain();
                     match self.scan.peek() {
                         // Another host of the route, or its end.
@@ -157,8 +199,7 @@ impl List<'_> {
                 Some(_) => {}
             }
         }
-        let local_part = inside.phrase();
-        self.entry.address = Some(inside.address.unwrap_or((local_part, Vec::new())));
+        self.entry.address = Some(inside.address.unwrap_or((inside.phrase, Vec::new())));
         self.entry.route = (!route.is_empty()).then_some(route);
     }
 
@@ -188,7 +229,7 @@ impl List<'_> {
 
     fn end_entry(&mut self) {
         let entry = std::mem::take(&mut self.entry);
-        let phrase = entry.phrase();
+        let phrase = entry.phrase;
         let comment = entry.comment.filter(|text| !text.is_empty());
         let (name, (local_part, domain)) = match entry.address {
             Some(address) => ((!phrase.is_empty()).then_some(phrase), address),
@@ -409,5 +450,36 @@ mod tests {
     #[test]
     fn no_more_are_given_than_asked_for() {
         assert!(addresses(&b"a,".repeat(1_000), 10).len() <= 11);
+    }
+
+    #[test]
+    fn words_take_no_more_octets_than_they_have() {
+        let mut entry = Entry::default();
+        for _ in 0..100_000 {
+            entry.push(b".", false);
+        }
+        let octets = entry.phrase.capacity() + entry.last.capacity();
+        assert!(octets <= 4 * 100_000, "{octets}");
+        assert_eq!(entry.take_local_part().len(), 100_000);
+        assert!(entry.phrase.is_empty());
+    }
+
+    #[test]
+    fn what_is_too_long_is_passed_over() {
+        let dots = ".".repeat(ADDRESS_OCTETS_MAX);
+        assert_eq!(shown(&format!("a@b, {dots}@y")), "-|-|a|b");
+        assert_eq!(shown(&format!("g: a@b, c <{dots}@y>;")), "g: -|-|a|b ;");
+        assert_eq!(shown(&format!("{dots}@y")), "");
+        // As far as it is read.
+        assert_eq!(shown(&format!("{}@y", &dots[2..])).len(), dots.len() + 4);
+    }
+
+    #[test]
+    fn all_fields_of_a_message_share_a_budget() {
+        let mut budget = Budget::default();
+        let long = [b"a@b,"[..].to_vec(), vec![b'.'; ADDRESS_OCTETS_MAX - 8]].concat();
+        assert_eq!(budget.addresses(&long).len(), 2);
+        assert_eq!(budget.addresses(b"c@d,").len(), 1);
+        assert_eq!(budget.addresses(b"e@f").len(), 0);
     }
 }

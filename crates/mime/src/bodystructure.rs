@@ -1,6 +1,6 @@
 //! BODYSTRUCTURE and BODY. RFC 9051 §7.5.2, RFC 3501 §7.4.2.
 
-use crate::address::ADDRESSES_MAX;
+use crate::address::Budget;
 use crate::cut;
 use crate::envelope::put_envelope;
 use crate::header::unfold;
@@ -30,7 +30,7 @@ pub(crate) fn bodystructure(message: &[u8], nodes: &[Node<'_>], form: StructureF
         nodes,
         extended: form.extended,
         global: form.global,
-        budget: ADDRESSES_MAX,
+        budget: Budget::default(),
     };
     render.part(&mut out, 0);
     out
@@ -41,7 +41,7 @@ struct Render<'a> {
     nodes: &'a [Node<'a>],
     extended: bool,
     global: bool,
-    budget: usize,
+    budget: Budget,
 }
 
 impl Render<'_> {

@@ -18,7 +18,7 @@ use crate::{cut, header, search_text};
 use terms::{InternalDate, Malformed, Reader, Writer};
 
 /// Rows of another version are made anew.
-pub const DERIVED_VERSION: u8 = 6;
+pub const DERIVED_VERSION: u8 = 7;
 
 /// Longest row.
 pub const DERIVED_OCTETS_MAX: usize = 256 * 1024;

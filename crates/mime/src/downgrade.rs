@@ -3,7 +3,7 @@
 //! Only header fields change, those of parts too: bodies go as they are. What was
 //! lost is seen as missing, not as something else (§2).
 
-use crate::address::{ADDRESSES_MAX, Address, addresses};
+use crate::address::{Address, Budget};
 use crate::cut;
 use crate::header::{Field, Fields};
 use crate::walk::walk;
@@ -40,6 +40,8 @@ pub fn downgrade(octets: &[u8]) -> Option<Vec<u8>> {
     let mut form = Vec::new();
     let mut copied = None;
     let mut next = 0;
+    // An address may take one octet and what stands for it seventy.
+    let mut budget = Budget::default();
     for (index, node) in walk(octets).iter().enumerate() {
         if index < next {
             continue;
@@ -58,7 +60,7 @@ pub fn downgrade(octets: &[u8]) -> Option<Vec<u8>> {
             let end = at + field.raw.len();
             if !field.raw.is_ascii() {
                 form.extend_from_slice(cut(octets, copied.unwrap_or(0), at));
-                put_field(&field, &mut form);
+                put_field(&field, &mut budget, &mut form);
                 copied = Some(end);
             }
             at = end;
@@ -69,7 +71,7 @@ pub fn downgrade(octets: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Puts what is left of a field that is not ASCII: nothing, for most.
-fn put_field(field: &Field<'_>, form: &mut Vec<u8>) {
+fn put_field(field: &Field<'_>, budget: &mut Budget, form: &mut Vec<u8>) {
     let is_one_of = |names: &[&str]| names.iter().any(|name| field.is(name));
     let name = String::from_utf8_lossy(field.name);
     let mut line = Line::new(&name);
@@ -77,7 +79,7 @@ fn put_field(field: &Field<'_>, form: &mut Vec<u8>) {
         if field.is("Return-Path") {
             line.put(INVALID);
         } else {
-            put_addresses(field.value, &mut line);
+            put_addresses(&budget.addresses(field.value), &mut line);
         }
     } else if field.is("Subject") {
         line.put_words(&decode_words(field.value));
@@ -129,10 +131,10 @@ fn parameters(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn put_addresses(value: &[u8], line: &mut Line) {
+fn put_addresses(list: &[Address], line: &mut Line) {
     let mut first = true;
-    for address in addresses(value, ADDRESSES_MAX) {
-        if address == Address::GroupEnd {
+    for address in list {
+        if *address == Address::GroupEnd {
             line.put(";");
             first = false;
             continue;
@@ -144,7 +146,7 @@ fn put_addresses(value: &[u8], line: &mut Line) {
         first = false;
         match address {
             Address::Group(name) => {
-                line.put_phrase(&name);
+                line.put_phrase(name);
                 line.put(":");
                 first = true;
             }
@@ -153,7 +155,7 @@ fn put_addresses(value: &[u8], line: &mut Line) {
                 local_part,
                 domain,
                 ..
-            } => put_mailbox(name.as_deref(), &local_part, &domain, line),
+            } => put_mailbox(name.as_deref(), local_part, domain, line),
             Address::GroupEnd => {}
         }
     }
@@ -283,6 +285,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::ADDRESSES_MAX;
     use proptest::prelude::*;
 
     fn form(message: &str) -> String {
@@ -324,6 +327,13 @@ mod tests {
             "Return-Path: <ü@b.example>",
             "Return-Path: <invalid@internationalized-address.invalid>\r\n",
         );
+    }
+
+    #[test]
+    fn addresses_of_all_fields_have_one_limit() {
+        let fields = "To: ü,ü,ü,ü,ü,ü,ü,ü,ü,ü\r\n".repeat(ADDRESSES_MAX / 10 + 1_000);
+        let form = form(&format!("{fields}\r\n"));
+        assert_eq!(form.matches(INVALID).count(), ADDRESSES_MAX);
     }
 
     #[test]

@@ -1,19 +1,18 @@
 //! ENVELOPE. RFC 9051 §7.5.2, RFC 3501 §7.4.2.
 
-use crate::address::{ADDRESSES_MAX, Address, addresses};
+use crate::address::{Address, Budget};
 use crate::header::{Fields, unfold};
 use crate::string::{put_nstring, put_string};
 
 /// The ENVELOPE of the message whose header this is, parentheses included.
 pub fn render_envelope(header: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
-    let mut budget = ADDRESSES_MAX;
-    put_envelope(&mut out, header, &mut budget);
+    put_envelope(&mut out, header, &mut Budget::default());
     out
 }
 
-/// As [`render_envelope`]; `budget` is how many addresses may still be written.
-pub(crate) fn put_envelope(out: &mut Vec<u8>, header: &[u8], budget: &mut usize) {
+/// As [`render_envelope`]; `budget` is how much of addresses may still be read.
+pub(crate) fn put_envelope(out: &mut Vec<u8>, header: &[u8], budget: &mut Budget) {
     let fields = EnvelopeFields::read(header);
     let text = |out: &mut Vec<u8>, value: Option<&[u8]>| {
         put_nstring(out, value.map(unfold).as_deref());
@@ -104,13 +103,11 @@ impl<'a> EnvelopeFields<'a> {
     }
 }
 
-fn put_addresses(out: &mut Vec<u8>, values: &[&[u8]], budget: &mut usize) {
+fn put_addresses(out: &mut Vec<u8>, values: &[&[u8]], budget: &mut Budget) {
     let start = out.len();
     out.push(b'(');
     for value in values {
-        let list = addresses(value, *budget);
-        *budget = budget.saturating_sub(list.len());
-        for address in &list {
+        for address in &budget.addresses(value) {
             put_address(out, address);
         }
     }

@@ -7,9 +7,10 @@
 //!
 //! Messages come as they are stored: lines end in CRLF. Nothing else is taken for
 //! granted; everything here is hostile. No function panics, all run in time
-//! linear in the octets given, and depth, parts, addresses and the row's size
-//! have limits ([`DEPTH_MAX`], [`PARTS_MAX`], [`ADDRESSES_MAX`],
-//! [`DERIVED_OCTETS_MAX`]) beyond which the rest is opaque.
+//! linear in the octets given and in memory a few times those, and depth, parts,
+//! addresses and the row's size have limits ([`DEPTH_MAX`], [`PARTS_MAX`],
+//! [`ADDRESSES_MAX`], [`ADDRESS_OCTETS_MAX`], [`DERIVED_OCTETS_MAX`]) beyond which
+//! the rest is opaque.
 //!
 //! The structure is walked here, octet for octet, because FETCH needs exact
 //! offsets; charsets and HTML are decoded by `mail-parser` and `encoding_rs`.
@@ -35,7 +36,7 @@ mod text;
 mod walk;
 mod words;
 
-pub use address::{ADDRESSES_MAX, Address, addresses};
+pub use address::{ADDRESS_OCTETS_MAX, ADDRESSES_MAX, Address, addresses};
 pub use binary::{Unstorable, encode_binary};
 pub use bodystructure::{StructureForm, render_bodystructure};
 pub use casemap::unicode_casemap;

@@ -11,9 +11,10 @@ pub fn decode_words(value: &[u8]) -> String {
     let mut out = String::with_capacity(value.len());
     let mut pending = Pending::default();
     let mut rest: &[u8] = &value;
+    let mut ends = Ends::of(&value);
     while let Some(at) = memmem::find(rest, b"=?") {
         let (plain, from) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        let Some((word, after)) = split_word(from) else {
+        let Some((word, after)) = split_word(from, &mut ends) else {
             let (plain, after) = rest.split_at_checked(at + 2).unwrap_or((rest, &[]));
             pending.flush(&mut out);
             out.push_str(&decode_charset(plain, b""));
@@ -39,14 +40,14 @@ struct Word<'a> {
 }
 
 /// The encoded word that begins here, and what follows it.
-fn split_word(from: &[u8]) -> Option<(Word<'_>, &[u8])> {
+fn split_word<'a>(from: &'a [u8], ends: &mut Ends<'_>) -> Option<(Word<'a>, &'a [u8])> {
     let rest = from.strip_prefix(b"=?")?;
     let mut parts = rest.splitn(3, |&octet| octet == b'?');
     let (charset, encoding, text) = (parts.next()?, parts.next()?, parts.next()?);
     if charset.is_empty() || charset.len() > CHARSET_OCTETS_MAX || encoding.len() != 1 {
         return None;
     }
-    let end = memmem::find(text, b"?=")?;
+    let end = ends.first_in(text)?;
     let (text, after) = text.split_at_checked(end)?;
     let octets = match encoding.first()? {
         b'b' | b'B' => decode_base64(text),
@@ -65,6 +66,50 @@ fn split_word(from: &[u8]) -> Option<(Word<'_>, &[u8])> {
     // RFC 2231 §5: a language may follow the charset.
     let charset = charset.split(|&octet| octet == b'*').next()?;
     Some((Word { charset, octets }, after.get(2..)?))
+}
+
+/// Where encoded words end in a value. Each of its octets is looked at once, however
+/// many words begin that never end.
+struct Ends<'a> {
+    value: &'a [u8],
+    /// From where on nothing has been looked at; an end that was found lies before it.
+    looked: usize,
+    /// The last that was found.
+    found: Option<usize>,
+    /// Octets that have been looked at, twice where they were twice.
+    #[cfg(test)]
+    work: usize,
+}
+
+impl<'a> Ends<'a> {
+    fn of(value: &'a [u8]) -> Self {
+        Self {
+            value,
+            looked: 0,
+            found: None,
+            #[cfg(test)]
+            work: 0,
+        }
+    }
+
+    /// The place in `text` of its first `?=`. `text` is all of the value from
+    /// somewhere on, never before where it was the last time.
+    fn first_in(&mut self, text: &[u8]) -> Option<usize> {
+        let start = self.value.len().checked_sub(text.len())?;
+        if let Some(found) = self.found.filter(|&found| found >= start) {
+            return Some(found - start);
+        }
+        let from = start.max(self.looked);
+        let found = memmem::find(self.value.get(from..)?, b"?=").map(|at| from + at);
+        let looked = found.map_or(self.value.len(), |found| found + 1);
+        #[cfg(test)]
+        {
+            self.work += looked - from;
+        }
+        self.looked = looked;
+        self.found = found;
+        found.map(|found| found - start)
+    }
 }
 
 /// Longest name of a charset that is looked at.
@@ -101,6 +146,29 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_that_never_end_are_looked_at_once() {
+        let value = b"=?a?q?x ".repeat(1_000);
+        let mut ends = Ends::of(&value);
+        for at in (0..value.len()).step_by(8) {
+            assert!(split_word(&value[at..], &mut ends).is_none());
+        }
+        assert_eq!(ends.work, value.len() - 6);
+        assert_eq!(
+            decode_words(&value),
+            String::from_utf8_lossy(value.trim_ascii())
+        );
+    }
+
+    #[test]
+    fn every_end_is_found() {
+        // The first word's charset is empty, that of the second too long.
+        let long = "a".repeat(CHARSET_OCTETS_MAX + 1);
+        let value = format!("=??q?a?= =?{long}?q?b?= =?x?q?c?= =?y?q?d =?z?q?e?=");
+        let expected = format!("=??q?a?= =?{long}?q?b?= cd =?z?q?e");
+        assert_eq!(decode_words(value.as_bytes()), expected);
+    }
 
     #[test]
     fn encoded_words_are_decoded() {

@@ -59,6 +59,9 @@ fn check(message: &[u8]) {
         assert_eq!(kept, render_bodystructure(message, form));
     }
     check_searchable(message, &derived);
+    if let Some(form) = mime::downgrade(message) {
+        assert!(form.len() <= message.len() * 5 + 2_000_000);
+    }
     if let Ok(encoded) = encode_binary(message) {
         assert!(!encoded.contains(&0));
         // What has been encoded needs it no more.
@@ -161,6 +164,14 @@ fn large_hostile_messages_take_linear_time() {
         ("one header line", format!("To: {}", "a,".repeat(2_000_000))),
         ("a subject", format!("Subject: {}", "[a]".repeat(1_000_000))),
         ("words", format!("Subject: {}", "=?".repeat(1_000_000))),
+        (
+            "words without an end",
+            format!(
+                "Subject: ü{0}\r\nFrom: ü{0}\r\n",
+                "=?a?q?x ".repeat(500_000)
+            ),
+        ),
+        ("dots", format!("From: {}@y", ".".repeat(4_000_000))),
         ("comments", format!("From: {}", "(".repeat(1_000_000))),
         ("angles", format!("From: {}", "a@b<".repeat(500_000))),
         (
