@@ -269,6 +269,8 @@ pub struct Stream {
     connected: Option<Connected>,
     /// When it began, by the monotonic clock.
     since: Duration,
+    /// Since when it has had octets and others no turn; `None`: it has waited.
+    turn: Option<Duration>,
 }
 
 impl Stream {
@@ -279,6 +281,8 @@ impl Stream {
     const READ_OCTETS: usize = 64 << 10;
     /// What a peer still sends while it is told goodbye is read for so long.
     const LINGER: Duration = Duration::from_secs(2);
+    /// A peer that never lets the session wait has it no longer at a time.
+    const TURN: Duration = Duration::from_millis(1);
     const LINGER_OCTETS: usize = 16 << 20;
 
     /// By TCP. Small answers go out at once (TCP_NODELAY): they have already
@@ -317,6 +321,7 @@ impl Stream {
             octets_in: 0,
             octets_out: 0,
             connected: None,
+            turn: None,
         }
     }
 
@@ -464,7 +469,22 @@ impl Stream {
             return Ok(Filled::End);
         }
         self.hold().await?;
+        self.give_way().await;
         Ok(Filled::Octets)
+    }
+
+    /// Lets others have their turn where the session has gone on for a while without
+    /// having waited, or through many commands. To be called after each of them: all
+    /// that comes may have come already, a thousand commands in some compressed
+    /// octets, and the answers may find room without end.
+    pub async fn give_way(&mut self) {
+        tokio::task::consume_budget().await;
+        let now = self.node.env.monotonic();
+        let begun = *self.turn.get_or_insert(now);
+        if now.saturating_sub(begun) >= Self::TURN {
+            tokio::task::yield_now().await;
+            self.turn = None;
+        }
     }
 
     /// Reads through one buffer per thread, so that waiting needs none.
@@ -492,7 +512,11 @@ impl Stream {
                     return Poll::Ready(Ok(count));
                 }
                 let mut buffer = ReadBuf::new(scratch);
-                ready!(self.wire.poll_read(cx, &mut buffer))?;
+                let read = self.wire.poll_read(cx, &mut buffer);
+                if read.is_pending() {
+                    self.turn = None;
+                }
+                ready!(read)?;
                 let octets = buffer.filled();
                 self.octets_in += octets.len() as u64;
                 if let Some(connected) = &self.connected {
@@ -562,6 +586,7 @@ impl Stream {
     pub async fn relieve(&mut self) -> Result<(), StreamError> {
         if self.output.len() >= Self::OUTPUT_OCTETS {
             self.write_output().await?;
+            self.give_way().await;
         }
         Ok(())
     }
@@ -740,6 +765,7 @@ impl Stream {
                 if most == 0 {
                     return;
                 }
+                self.give_way().await;
             }
         };
         let _ = node.env.timeout(Self::LINGER, rest).await;

@@ -106,6 +106,7 @@ impl Session {
                     return Ok(end);
                 }
                 self.stream.relieve().await?;
+                self.stream.give_way().await;
             }
             if let Some(end) = self.wait().await? {
                 return Ok(end);

@@ -161,6 +161,7 @@ impl Session {
                 }
                 return stop;
             }
+            self.stream.give_way().await;
         }
     }
 

@@ -148,6 +148,7 @@ impl Session {
             if let Err(stop) = Box::pin(self.handle(request)).await {
                 return stop;
             }
+            self.stream.give_way().await;
         }
     }
 
