@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use store::{BlobError, Checkpoint, Commit, Section, SectionKey, Sections, Store};
+use store::{BlobError, Checkpoint, Commit, Section, SectionKey, Sections, Store, Verification};
 use terms::{AccountId, BlobId, ModSeq, Timestamp};
 
 /// All that an engine has been told.
@@ -24,6 +24,8 @@ pub(crate) struct Account {
     /// The checkpoints' states, oldest first; the first is the empty one. Any of
     /// them that is not older than the last one seen after a restart may be found.
     pub(crate) folds: Vec<Fold>,
+    /// Those before, which are found again where newer ones are damaged.
+    older_folds: Vec<Fold>,
     pub(crate) removal: Removal,
 }
 
@@ -57,6 +59,7 @@ impl Default for Account {
             commits: Vec::new(),
             unknown: Vec::new(),
             folds: vec![Fold::default()],
+            older_folds: Vec::new(),
             removal: Removal::No,
         }
     }
@@ -104,6 +107,34 @@ impl Account {
 
     fn due(&self) -> Option<Timestamp> {
         self.commits.last().and_then(|commit| commit.due)
+    }
+}
+
+/// What a store says to be damaged.
+#[derive(Debug, Default)]
+pub(crate) struct Damage {
+    pub(crate) accounts: BTreeSet<AccountId>,
+    /// Needed and damaged or missing.
+    pub(crate) blobs: BTreeSet<BlobId>,
+    /// Those of them that accounts without damage need. Who has a hole in its log
+    /// may have lost the commit that says so.
+    known: BTreeSet<BlobId>,
+}
+
+impl Damage {
+    pub(crate) fn count(&self) -> usize {
+        self.accounts.len() + self.blobs.len()
+    }
+
+    /// All of it is named, as far as it can be known.
+    pub(crate) fn is_named(&self, found: &Verification) {
+        let named = self.accounts.iter();
+        let named = named.filter(|id| !found.damaged_accounts.contains(id));
+        assert_eq!(named.count(), 0, "accounts of {self:?}: {found:?}");
+        let named = self.known.iter();
+        let named = named.filter(|id| !found.damaged_blobs.contains(id));
+        assert_eq!(named.count(), 0, "blobs of {self:?}: {found:?}");
+        assert!(self.count() == 0 || !found.notes.is_empty(), "{found:?}");
     }
 }
 
@@ -170,15 +201,15 @@ impl Model {
     }
 
     /// Compares a store that has been damaged: what it gives is right, or it says
-    /// that it is damaged. Gives the number of accounts and blobs that are.
-    pub(crate) async fn compare_damaged(&self, store: &dyn Store) -> usize {
-        let mut damaged = 0;
+    /// that it is damaged. Gives the accounts and blobs that are.
+    pub(crate) async fn compare_damaged(&self, store: &dyn Store) -> Damage {
+        let mut damage = Damage::default();
         for id in self.living() {
             let account = &self.accounts[&id];
             let loaded = store.load(id, Sections::All).await.unwrap();
             let rest = account.since(loaded.covers);
             if loaded.damaged {
-                damaged += 1;
+                damage.accounts.insert(id);
                 let given = loaded.commits.len();
                 assert!(
                     loaded.commits.iter().eq(rest.take(given)),
@@ -189,7 +220,7 @@ impl Model {
                 assert!(loaded.head >= account.head(), "account {id}");
                 assert!(loaded.commits.iter().eq(rest), "account {id}: its commits");
                 // A checkpoint that is lost loses nothing.
-                let folds = account.folds.iter();
+                let folds = account.folds.iter().chain(&account.older_folds);
                 let mut folds = folds.filter(|fold| fold.covers == loaded.covers);
                 assert!(
                     folds.any(|fold| loaded.sections.iter().eq(fold.sections.values())),
@@ -200,11 +231,17 @@ impl Model {
         for id in self.needed() {
             match store.blob(id, 0..u64::MAX).await {
                 Ok(octets) => assert!(octets == self.blobs[&id].octets, "blob {id}"),
-                Err(BlobError::Damaged(_) | BlobError::Missing(_)) => damaged += 1,
+                Err(BlobError::Damaged(_) | BlobError::Missing(_)) => {
+                    damage.blobs.insert(id);
+                }
                 Err(error) => panic!("{error}"),
             }
         }
-        damaged
+        let whole = self.living().into_iter();
+        let whole = whole.filter(|id| !damage.accounts.contains(id));
+        let known: BTreeSet<_> = whole.flat_map(|id| self.accounts[&id].bound()).collect();
+        damage.known = damage.blobs.intersection(&known).copied().collect();
+        damage
     }
 
     async fn compare_blobs(&mut self, store: &dyn Store) {
@@ -333,7 +370,7 @@ impl Account {
         } else {
             // What has been seen must not go back after the next crash.
             self.folds.drain(newest + 1..);
-            self.folds.drain(..newest);
+            self.older_folds.extend(self.folds.drain(..newest));
             self.unknown.clear();
         }
     }
