@@ -6,6 +6,7 @@
 //! given to the index later ([`indexer`]). The index may lag, be wrong or be lost.
 
 mod apply;
+mod catch_up;
 mod core;
 mod engine;
 mod files;

@@ -1,34 +1,28 @@
-//! Opening a journal: where it ends, what of its end can be trusted, and bringing
-//! the index up to date.
+//! Opening a journal: where it ends, and what of its end can be trusted.
 //!
 //! Nothing that lies at the end is trusted where it lies: after the process has
 //! died it may be in the page cache only, and after a failed sync a second one
 //! says nothing. So groups that are not proven durable are written once more,
 //! into a new segment, which is synced before anything is served.
 
+use super::catch_up::catch_up;
 use super::core::{Core, SegmentInfo};
 use super::format::{Kind, Predecessor, SEGMENT_HEADER_OCTETS};
-use super::indexer::{
-    self, Missed, REBUILD_FLAG, finish, keep_all, missing_segments, rebuild, replay,
-};
+use super::indexer::{self, REBUILD_FLAG};
 use super::io::DiskFile;
 use super::journal::Journal;
-use super::ledger::Draft;
 use super::lock;
 use super::lost::{self, LOST};
 use super::marker::{self, Mark, Marker};
 use super::record::Record;
 use super::room::RESERVE;
-use super::rows::Place;
-use super::rows::{AccountRow, Census, RetiredRow, Watermark, key};
+use super::rows::{Place, Watermark, key};
 use super::segment::{
     Found, Group, NEW_SEGMENT, Walk, name_of, number_of, read_header, read_payload,
 };
 use super::writer::{FOOTER_GROUPS, WriteError, Writer};
-use crate::index::IndexError;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::ops::ControlFlow;
 
 /// Numbers that were told would be told again if the rest were taken for all.
 const LOST_END: &str = "the journal ends before what was written down of it elsewhere, or is \
@@ -146,27 +140,19 @@ fn refuse_lost_journal(core: &Core, names: &[String], marker: Option<Mark>) -> i
     ))
 }
 
-/// Whether the index or the marker knows of groups that the journal no longer has.
-fn has_lost_end(core: &Core, last: &SegmentInfo, next: u64, marker: Option<Mark>) -> bool {
+/// The newest group that the index or the marker knows to have been durable.
+fn known_durable(core: &Core, last: &SegmentInfo, marker: Option<Mark>) -> u64 {
     let journal = last.header.journal;
     let index: Option<Watermark> = core.ledger.row(key::WATERMARK).ok().flatten();
     let index = index.filter(|mark| mark.journal == journal);
+    let marker = marker.filter(|mark| mark.journal == journal);
     let known = index.map(|mark| mark.sequence);
-    let marked = marker.map(|mark| mark.sequence);
-    let is_other = marker.is_some_and(|mark| mark.journal != journal);
-    let is_lost = is_other || known.max(marked).is_some_and(|sequence| sequence >= next);
-    if is_lost {
-        tracing::error!(next, ?known, ?marked, "the journal has lost its end");
-    }
-    is_lost
+    known.max(marker.map(|mark| mark.sequence)).unwrap_or(0)
 }
 
 /// Refuses to go on, before anything is written, where the journal has lost its
-/// end; unless somebody wants to go on, or did before.
-fn face_lost_end(core: &Core, last: &SegmentInfo, end: u64, names: &[String]) -> io::Result<()> {
-    if names.iter().any(|name| name == LOST) {
-        return Ok(());
-    }
+/// end; unless somebody wants to go on.
+fn face_lost_end(core: &Core, last: &SegmentInfo, end: u64) -> io::Result<()> {
     if !core.options.rebuild_index {
         return Err(io::Error::other(LOST_END));
     }
@@ -217,9 +203,18 @@ fn resume(
 ) -> io::Result<Writer> {
     let number = last.header.number;
     let file = core.handles.of(number)?;
-    let tail = find_tail(file.as_ref(), &last)?;
-    if has_lost_end(core, &last, tail.sequence, marker) {
-        face_lost_end(core, &last, tail.end, names)?;
+    let goes_on = names.iter().any(|name| name == LOST);
+    // Somebody has gone on with less: what is written since then has the numbers of
+    // groups that are known and gone.
+    let known = match goes_on {
+        true => 0,
+        false => known_durable(core, &last, marker),
+    };
+    let tail = find_tail(file.as_ref(), &last, known)?;
+    let is_other = marker.is_some_and(|mark| mark.journal != last.header.journal);
+    if !goes_on && (is_other || known >= tail.sequence) {
+        tracing::error!(next = tail.sequence, known, "the journal has lost its end");
+        face_lost_end(core, &last, tail.end)?;
     }
     let mut carried = Vec::new();
     for group in &tail.groups {
@@ -295,24 +290,19 @@ fn begin(
 }
 
 /// Where the proven part of a segment ends, and the whole groups after it.
-fn find_tail(file: &dyn DiskFile, info: &SegmentInfo) -> io::Result<Tail> {
+///
+/// `known`: a group that is known from elsewhere to have been durable.
+fn find_tail(file: &dyn DiskFile, info: &SegmentInfo, known: u64) -> io::Result<Tail> {
     let mut walk = Walk::new(file, &info.header, file.length()?);
     let mut found = Vec::new();
     while let Some(next) = walk.step()? {
         found.push(next);
     }
-    let groups = found.iter().filter_map(|found| match found {
-        Found::Group(group) => Some(group.header),
-        Found::Bad(_) => None,
-    });
-    let said = groups.clone().map(|header| header.durable).max();
-    let highest = groups.map(|header| header.sequence).max();
-    let before = info.header.sequence.saturating_sub(1);
-    let durable = said.unwrap_or(0).max(before);
+    let (durable, sequence) = said_by(&found, info.header.sequence, known);
     let mut tail = Tail {
         end: SEGMENT_HEADER_OCTETS as u64,
         chain: info.header.seed(),
-        sequence: highest.unwrap_or(0).max(before) + 1,
+        sequence,
         groups: Vec::new(),
         footed: false,
     };
@@ -325,13 +315,18 @@ fn find_tail(file: &dyn DiskFile, info: &SegmentInfo) -> io::Result<Tail> {
             }
             Found::Bad(range) => {
                 tracing::error!(?range, "octets of the journal are damaged");
-                tail.end = range.end;
             }
             Found::Group(group) => {
                 expected = group.header.sequence + 1;
                 if group.header.sequence <= durable {
                     (tail.end, tail.chain) = (group.end(), group.chain);
-                } else if is_whole(file, &group, info.header.number)? {
+                    continue;
+                }
+                if tail.groups.is_empty() {
+                    // With what could not be read before it.
+                    tail.end = group.at;
+                }
+                if is_whole(file, &group, info.header.number)? {
                     tail.groups.push(group);
                 } else {
                     tracing::info!(at = group.at, "the last group was not written whole");
@@ -342,6 +337,19 @@ fn find_tail(file: &dyn DiskFile, info: &SegmentInfo) -> io::Result<Tail> {
     }
     keep_footer(&mut tail);
     Ok(tail)
+}
+
+/// The newest group that is proven durable, and the sequence after the newest there is.
+fn said_by(found: &[Found], first: u64, known: u64) -> (u64, u64) {
+    let groups = found.iter().filter_map(|found| match found {
+        Found::Group(group) => Some(group.header),
+        Found::Bad(_) => None,
+    });
+    let before = first.saturating_sub(1);
+    let said = groups.clone().map(|header| header.durable).max();
+    let highest = groups.map(|header| header.sequence).max();
+    let durable = said.unwrap_or(0).max(before).max(known);
+    (durable, highest.unwrap_or(0).max(before) + 1)
 }
 
 /// A footer may stay where it is: nothing is in it that is not elsewhere.
@@ -382,178 +390,4 @@ fn records_of(file: &dyn DiskFile, group: &Group, segment: u64) -> io::Result<Ve
         });
     }
     Ok(records)
-}
-
-/// Brings the index up to date, or builds it anew if it cannot be.
-fn catch_up(core: &Core, rebuild_index: bool) -> io::Result<Census> {
-    if !rebuild_index {
-        let replayed = replay_tail(core).and_then(|census| {
-            drop_retired(core)?;
-            Ok(census)
-        });
-        match replayed {
-            Ok(Some(census)) => return Ok(census),
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the index cannot be used"),
-        }
-    }
-    rebuild_all(core)
-}
-
-/// Replays what came after the watermark. `None`: the index is not of this
-/// journal, is too old, or lacks something.
-fn replay_tail(core: &Core) -> io::Result<Option<Census>> {
-    let mark: Option<Watermark> = core.ledger.row(key::WATERMARK).map_err(io::Error::other)?;
-    let segments: Vec<_> = lock(&core.segments).values().copied().collect();
-    let Some((mark, last)) = mark.zip(segments.last()) else {
-        return Ok(None);
-    };
-    let known = segments
-        .iter()
-        .any(|info| info.header.number == mark.segment);
-    if mark.journal != last.header.journal || !known || mark.sequence >= next_sequence(core)? {
-        tracing::warn!("the index does not belong to this journal as it is");
-        return Ok(None);
-    }
-    let mut draft = Draft::new(&core.ledger);
-    let mut sweeps = BTreeSet::new();
-    let mut missed = Missed::default();
-    for info in &segments {
-        if info.header.number >= mark.segment {
-            missed.add(replay(
-                &core.handles,
-                &mut draft,
-                &mut sweeps,
-                info,
-                mark.sequence,
-            )?);
-        }
-    }
-    finish(&core.ledger, &mut draft, &sweeps)?;
-    if !missing_segments(&core.ledger, &segments, mark.segment)?.is_empty() {
-        missed.add(Missed::ALL);
-    }
-    keep_all(&core.ledger, &segments, missed)?;
-    if missed.numbers {
-        lost::note(core)?;
-    }
-    for number in missing_segments(&core.ledger, &segments, 0)? {
-        tracing::error!(segment = number, "a segment of the journal is not there");
-    }
-    let (census, then) = take_census(core, mark.sequence).map_err(io::Error::other)?;
-    if then != mark.census {
-        tracing::error!("the index lacks accounts");
-        return Ok(None);
-    }
-    remember(core, census, mark.sequence)?;
-    Ok(Some(census))
-}
-
-/// The sequence after that of the newest group there is.
-fn next_sequence(core: &Core) -> io::Result<u64> {
-    let last = lock(&core.segments).values().next_back().copied();
-    let Some(last) = last else {
-        return Ok(1);
-    };
-    let file = core.handles.of(last.header.number)?;
-    let mut walk = Walk::new(file.as_ref(), &last.header, last.end);
-    let mut next = last.header.sequence;
-    while let Some(found) = walk.step()? {
-        if let Found::Group(group) = found {
-            next = group.header.sequence + 1;
-        }
-    }
-    Ok(next)
-}
-
-/// Where the index stands now.
-fn remember(core: &Core, census: Census, persisted: u64) -> io::Result<()> {
-    let sequence = next_sequence(core)? - 1;
-    let last = lock(&core.segments).values().next_back().copied();
-    if let Some(last) = last {
-        let mut state = lock(&core.index_writer);
-        state.mark = Some(Watermark {
-            segment: last.header.number,
-            journal: last.header.journal,
-            sequence,
-            census,
-        });
-        state.dirty = sequence > persisted;
-    }
-    Ok(())
-}
-
-/// All accounts, and those that were there when `sequence` was written.
-fn take_census(core: &Core, sequence: u64) -> Result<(Census, Census), IndexError> {
-    let (mut all, mut then) = (Census::default(), Census::default());
-    let mut failed = None;
-    core.ledger
-        .scan_prefix(&[key::ACCOUNT], &mut |key, value| {
-            let row: Result<AccountRow, _> = super::ledger::decode(key, value);
-            match (key::account_of(key), row) {
-                (Some(account), Ok(row)) => {
-                    all.add(account);
-                    if row.since <= sequence {
-                        then.add(account);
-                    }
-                    ControlFlow::Continue(())
-                }
-                (_, row) => {
-                    failed = row.err();
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-    match failed {
-        Some(error) => Err(error),
-        None => Ok((all, then)),
-    }
-}
-
-/// Throws the index away and fills it from the journal.
-fn rebuild_all(core: &Core) -> io::Result<Census> {
-    let build = |index: std::sync::Arc<dyn crate::index::Index>| -> io::Result<()> {
-        core.ledger.replace_index(index);
-        loop {
-            core.ledger.index().clear().map_err(io::Error::other)?;
-            let segments: Vec<_> = lock(&core.segments).values().copied().collect();
-            let missed = rebuild(&core.handles, &core.ledger, &segments)?;
-            // Segments that had gone already were in the way.
-            if drop_retired(core)? > 0 {
-                continue;
-            }
-            if missed.numbers {
-                lost::note(core)?;
-            }
-            for number in missing_segments(&core.ledger, &segments, 0)? {
-                tracing::error!(segment = number, "a segment of the journal is not there");
-            }
-            return Ok(());
-        }
-    };
-    tracing::info!("the index is built from the journal");
-    if let Err(error) = build(core.ledger.index()) {
-        tracing::error!(%error, "the index cannot be built; one in memory takes its place");
-        indexer::flag_rebuild(core);
-        build(std::sync::Arc::new(crate::index::OrderedIndex::makeshift()))?;
-    }
-    let (census, _) = take_census(core, 0).map_err(io::Error::other)?;
-    remember(core, census, 0)?;
-    indexer::persist_now(core);
-    Ok(census)
-}
-
-/// Unlinks segments that have gone but for their files; says how many.
-fn drop_retired(core: &Core) -> io::Result<usize> {
-    let retired: Option<RetiredRow> = core.ledger.row(key::RETIRED).map_err(io::Error::other)?;
-    let retired = retired.unwrap_or_default().numbers;
-    let mut dropped = 0;
-    for number in retired {
-        if lock(&core.segments).remove(&number).is_some() {
-            core.handles.forget(number);
-            core.disk.unlink(&name_of(number))?;
-            dropped += 1;
-        }
-    }
-    Ok(dropped)
 }

@@ -155,6 +155,59 @@ async fn the_marker_knows_of_a_lost_end_where_the_index_does_not() {
     assert!(refused(&fresh).contains("journal has gone"));
 }
 
+/// The last group has nothing after it that proves it, but the marker or the index
+/// knows it: where it cannot be read it is damaged, not a commit that never was.
+#[tokio::test]
+async fn what_was_known_to_be_durable_is_never_torn() {
+    for by_marker in [true, false] {
+        let engine = Simulated::new(Options {
+            persist_millis: 0,
+            ..Options::small()
+        });
+        let store = engine.start().unwrap();
+        for number in 1..=3 {
+            let mut commit = commit(number, &[], &[]);
+            commit.payload = noise(number, 2_000).into();
+            add(&store, ACCOUNT, commit).await.unwrap();
+        }
+        store.step(6_000);
+        engine.machine.kill();
+        drop(store);
+        let name = journals(&engine.machine)[0].clone();
+        let octets = engine.machine.file(&name).unwrap();
+        // Not in the sector of the group's header: that would tell.
+        let payload = noise(3, 2_000);
+        let mut windows = octets.windows(payload.len());
+        let at = windows.position(|window| window == payload).unwrap() + 1_500;
+        engine.machine.make_unreadable(&name, at..at + 8);
+        let index = if by_marker {
+            OrderedIndex::new()
+        } else {
+            for slot in [20, 4_096 + 20] {
+                engine.machine.flip(MARKER, slot, 1);
+            }
+            engine.index.survivor(usize::MAX)
+        };
+        let again = Simulated {
+            index,
+            ..engine.again()
+        };
+        let store = again.start().unwrap();
+        assert_eq!(store.head(ACCOUNT).await.unwrap(), ModSeq(3));
+        assert_eq!(store.went_on(), None);
+        store.close().await;
+        drop(store);
+        // Nor later, when only the journal tells.
+        let fresh = Simulated {
+            index: OrderedIndex::new(),
+            ..engine.again()
+        };
+        let loaded = all_of(&fresh.start().unwrap(), ACCOUNT).await;
+        assert!(loaded.damaged, "known by the marker: {by_marker}");
+        assert_eq!(loaded.commits.len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn going_on_survives_a_death_at_every_call() {
     for fault in [Fault::DeathBefore, Fault::DeathAfter] {
