@@ -1,36 +1,19 @@
-//! The journal engine as users see it, and its threads.
+//! The journal engine's working parts, and its threads.
 
 use super::core::{Answered, Core, Reply, Request};
-use super::files::RealDisk;
 use super::io::Disk;
-use super::journal::{CLOSED, Journal};
+use super::journal::Journal;
 use super::ledger::Ledger;
-use super::load;
-use super::lost::WentOn;
 use super::options::{Drive, Options};
 use super::pool::Pool;
-use super::reader::{self, Patience, ReadError};
-use super::record::CommitRecord;
-use super::sink::DiskSink;
-use super::stats::Stats;
-use super::{indexer, lock, marker, recovery, space, verify};
-use crate::index::{FjallIndex, Index, OrderedIndex};
-use crate::{
-    Answer, BlobError, BlobSink, Checkpoint, Commit, CommitError, DueAccount, Loaded, Sections,
-    Store, StoreError, Verification,
-};
-use bytes::Bytes;
-use std::future::ready;
+use super::{indexer, lock, recovery, space};
+use crate::CommitError;
+use crate::index::Index;
 use std::io;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use terms::{AccountId, BlobId, ModSeq, Timestamp};
-use tokio::sync::watch;
 
 /// How long what has just come waits for more before the index is told.
 const INDEX_PAUSE: Duration = Duration::from_millis(10);
@@ -39,7 +22,7 @@ const SURVEYS_MAX: usize = 8;
 /// How long a thread without work sleeps at the most.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 
-/// The working parts behind a [`DiskStore`].
+/// The working parts behind a [`super::DiskStore`].
 pub(crate) struct Engine {
     core: Core,
     journal: Mutex<Journal>,
@@ -48,6 +31,31 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// Opens the journal; nothing works yet by itself.
+    pub(crate) fn open(
+        options: Options,
+        disk: Arc<dyn Disk>,
+        index: Arc<dyn Index>,
+    ) -> io::Result<Self> {
+        let threads = match options.drive {
+            Drive::Threads => options.read_threads.max(1),
+            Drive::Steps | Drive::Caller => 0,
+        };
+        let pool = Pool::new(threads)?;
+        let core = Core::new(options, disk, Ledger::new(index));
+        let journal = recovery::open(&core)?;
+        Ok(Self {
+            core,
+            journal: Mutex::new(journal),
+            pool,
+            begun: Instant::now(),
+        })
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     pub(crate) fn core(&self) -> &Core {
         &self.core
     }
@@ -108,7 +116,7 @@ impl Engine {
     }
 
     /// All that there is to do now. `false`: there was nothing.
-    fn step_all(&self, now: u64) -> bool {
+    pub(crate) fn step_all(&self, now: u64) -> bool {
         let mut worked = false;
         {
             let mut journal = lock(&self.journal);
@@ -127,7 +135,7 @@ impl Engine {
         }
     }
 
-    fn run_journal(&self) {
+    pub(crate) fn run_journal(&self) {
         while !self.core.stop.load(Ordering::SeqCst) {
             let wait = {
                 let mut journal = lock(&self.journal);
@@ -152,7 +160,7 @@ impl Engine {
 
     /// Nobody is left to take what is asked: whoever asks from now on does this
     /// himself.
-    fn refuse_all(&self) {
+    pub(crate) fn refuse_all(&self) {
         self.core.closed.store(true, Ordering::SeqCst);
         self.core.queue.stop();
         lock(&self.journal).step(&self.core, self.core.now());
@@ -166,7 +174,7 @@ impl Engine {
         }
     }
 
-    fn run_index(&self) {
+    pub(crate) fn run_index(&self) {
         while !self.core.stop.load(Ordering::SeqCst) {
             self.core.ledger.wait_queued(SLEEP_MAX, &self.core.stop);
             std::thread::sleep(INDEX_PAUSE);
@@ -178,7 +186,7 @@ impl Engine {
         }
     }
 
-    fn run_space(&self) {
+    pub(crate) fn run_space(&self) {
         let pause = Duration::from_millis(self.core.options.clean_millis);
         let mut since = Instant::now();
         let mut cursor = 0;
@@ -222,402 +230,5 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
             return value;
         }
         std::thread::park();
-    }
-}
-
-/// A store in one directory of one machine: a journal and an index.
-pub struct DiskStore {
-    engine: Arc<Engine>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-impl DiskStore {
-    /// Opens the journal on `disk`, or begins one, and brings `index` up to date.
-    /// Nothing is served before the journal's end is durable.
-    ///
-    /// # Errors
-    /// If somebody else has it open, or it can neither be read nor begun. Damage
-    /// is no error.
-    pub fn open(options: Options, disk: Arc<dyn Disk>, index: Arc<dyn Index>) -> io::Result<Self> {
-        disk.lock()?;
-        let threads = options.drive == Drive::Threads;
-        let pool = Pool::new(if threads {
-            options.read_threads.max(1)
-        } else {
-            0
-        })?;
-        let core = Core::new(options, disk, Ledger::new(index));
-        let journal = recovery::open(&core)?;
-        let store = Self {
-            engine: Arc::new(Engine {
-                core,
-                journal: Mutex::new(journal),
-                pool,
-                begun: Instant::now(),
-            }),
-            threads: Mutex::default(),
-        };
-        if threads {
-            store.spawn("store-journal", Engine::run_journal)?;
-            store.spawn("store-index", Engine::run_index)?;
-            store.spawn("store-space", Engine::run_space)?;
-        }
-        Ok(store)
-    }
-
-    /// Opens the store in a directory: the journal in `journal`, the index, on
-    /// fjall, in `index`. Makes what is not there.
-    ///
-    /// # Errors
-    /// As for [`DiskStore::open`].
-    pub fn open_dir(path: &Path, options: Options) -> io::Result<Self> {
-        let lock = RealDisk::open(path)?;
-        lock.lock()?;
-        let journal = Locked {
-            inner: RealDisk::open(path.join("journal"))?,
-            outer: lock,
-            outer_changed: AtomicBool::new(false),
-        };
-        let (index, lost) =
-            FjallIndex::open_or_renew(&path.join("index")).map_err(io::Error::other)?;
-        if let Some(error) = lost {
-            tracing::error!(%error, "the index could not be opened and is begun anew");
-        }
-        Self::open(options, Arc::new(journal), Arc::new(index))
-    }
-
-    fn spawn(&self, name: &str, run: fn(&Engine)) -> io::Result<()> {
-        let engine = Arc::clone(&self.engine);
-        let builder = std::thread::Builder::new().name(name.into());
-        let thread = builder.spawn(move || run(&engine))?;
-        lock(&self.threads).push(thread);
-        Ok(())
-    }
-
-    /// Does what there is to do at `now` (monotonic milliseconds), with
-    /// [`Drive::Steps`]. `false`: there was nothing.
-    pub fn step(&self, now: u64) -> bool {
-        self.engine.core.now.store(now, Ordering::Relaxed);
-        self.engine.step_all(now)
-    }
-
-    /// Becomes `Some` when the journal has failed: nothing is written any more, and
-    /// the process should end. The next start finds out what is there.
-    pub fn failure(&self) -> watch::Receiver<Option<String>> {
-        self.engine.core.watch_poison()
-    }
-
-    /// What had to be done when this was opened, because the journal had lost
-    /// something.
-    pub fn went_on(&self) -> Option<WentOn> {
-        *lock(&self.engine.core.went_on)
-    }
-
-    /// What the engine tells about itself, now.
-    pub fn stats(&self) -> Stats {
-        Stats::of(&self.engine.core)
-    }
-
-    /// Copies forward what is still needed of segments that are mostly not, and
-    /// removes them. Threads do this by themselves. Says how many went.
-    ///
-    /// # Errors
-    /// If reading or writing failed; nothing is lost.
-    pub fn clean(&self) -> Result<usize, StoreError> {
-        let cleaned = space::clean(&self.engine, 0, usize::MAX);
-        cleaned.map(|(_, gone)| gone).map_err(StoreError::Failed)
-    }
-
-    fn ask(&self, request: impl FnOnce(Reply) -> Request) -> Answer<'_, Answered> {
-        Box::pin(self.engine.ask(request))
-    }
-
-    /// Does something that may have to wait for the disk.
-    fn read<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Engine) -> Result<T, StoreError> + Send + 'static,
-    ) -> Answer<'_, Result<T, StoreError>> {
-        let engine = Arc::clone(&self.engine);
-        Box::pin(async move {
-            let job = move || job(&engine);
-            let done = self.engine.pool.run(job).await;
-            done.unwrap_or_else(|| Err(StoreError::Failed(CLOSED.into())))
-        })
-    }
-
-    /// How many requests wait for the journal.
-    #[cfg(test)]
-    pub(super) fn queue_len(&self) -> usize {
-        self.engine.core.queue.len()
-    }
-
-    pub(super) fn stop(&self) {
-        let core = &self.engine.core;
-        core.stop.store(true, Ordering::SeqCst);
-        core.queue.wake();
-        core.ledger.wake();
-        self.engine.pool.stop();
-        for thread in std::mem::take(&mut *lock(&self.threads)) {
-            thread.thread().unpark();
-            // A thread that has panicked has nothing more to say.
-            let _ = thread.join();
-        }
-        self.engine.refuse_all();
-        core.ledger.replace_index(Arc::new(OrderedIndex::new()));
-        core.disk.unlock();
-    }
-}
-
-impl Drop for DiskStore {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl Store for DiskStore {
-    fn blob_sink(&self, id: BlobId, _: Option<u64>) -> Box<dyn BlobSink> {
-        Box::new(DiskSink::new(Arc::clone(&self.engine), id))
-    }
-
-    fn commit(
-        &self,
-        account: AccountId,
-        after: ModSeq,
-        commit: Commit,
-    ) -> Answer<'_, Result<(), CommitError>> {
-        if let Err(error) = commit.check(after) {
-            return Box::pin(ready(Err(error)));
-        }
-        let commit = CommitRecord {
-            account,
-            after,
-            commit,
-        };
-        let record = commit.encode();
-        self.ask(|reply| Request::Commit {
-            commit,
-            record,
-            reply,
-        })
-    }
-
-    fn head(&self, account: AccountId) -> Answer<'_, Result<ModSeq, StoreError>> {
-        if self.engine.is_stopped() {
-            return Box::pin(ready(Err(StoreError::Failed(CLOSED.into()))));
-        }
-        let row = load::account_row(&self.engine.core, account);
-        Box::pin(ready(
-            row.map(|row| row.map_or(ModSeq::ZERO, |row| row.head)),
-        ))
-    }
-
-    fn load(
-        &self,
-        account: AccountId,
-        sections: Sections,
-    ) -> Answer<'_, Result<Loaded, StoreError>> {
-        self.read(move |engine| load::load(&engine.core, account, &sections))
-    }
-
-    fn blob(&self, id: BlobId, range: Range<u64>) -> Answer<'_, Result<Bytes, BlobError>> {
-        if let Some(read) = self.blob_now(id, range.clone()) {
-            return Box::pin(ready(read));
-        }
-        let read = self.read(move |engine| {
-            Ok(reader::blob(&engine.core, id, &range, Patience::Waits)
-                .map_err(|error| reader::error_of(id, error)))
-        });
-        Box::pin(async move {
-            match read.await {
-                Ok(read) => read,
-                Err(StoreError::Failed(why)) => Err(BlobError::Failed(why)),
-            }
-        })
-    }
-
-    fn blob_now(&self, id: BlobId, range: Range<u64>) -> Option<Result<Bytes, BlobError>> {
-        if self.engine.is_stopped() {
-            return Some(Err(BlobError::Failed(CLOSED.into())));
-        }
-        match reader::blob(&self.engine.core, id, &range, Patience::Now) {
-            Err(ReadError::Wait) => None,
-            Err(error) => Some(Err(reader::error_of(id, error))),
-            Ok(octets) => Some(Ok(octets)),
-        }
-    }
-
-    fn derived(&self, blobs: &[BlobId]) -> Answer<'_, Result<Vec<Option<Bytes>>, StoreError>> {
-        let mut found = Vec::with_capacity(blobs.len());
-        for id in blobs {
-            match reader::derived(&self.engine.core, *id, Patience::Now) {
-                Ok(derived) => found.push(derived),
-                Err(_) => break,
-            }
-        }
-        if found.len() == blobs.len() && !self.engine.is_stopped() {
-            return Box::pin(ready(Ok(found)));
-        }
-        let rest = blobs[found.len()..].to_vec();
-        self.read(move |engine| {
-            for id in rest {
-                match reader::derived(&engine.core, id, Patience::Waits) {
-                    Ok(derived) => found.push(derived),
-                    Err(ReadError::Failed(why)) => return Err(StoreError::Failed(why)),
-                    Err(_) => found.push(None),
-                }
-            }
-            Ok(found)
-        })
-    }
-
-    fn put_derived(&self, id: BlobId, derived: Bytes) {
-        let core = &self.engine.core;
-        if !self.engine.is_stopped() {
-            core.ledger.put_derived(
-                &reader::derived_key(id),
-                reader::cover(id, &derived),
-                core.options.lag_octets_max,
-            );
-        }
-    }
-
-    fn checkpoint(
-        &self,
-        account: AccountId,
-        checkpoint: Checkpoint,
-    ) -> Answer<'_, Result<(), CommitError>> {
-        self.ask(|reply| Request::Checkpoint {
-            account,
-            checkpoint,
-            written: Vec::new(),
-            reply,
-        })
-    }
-
-    fn due(
-        &self,
-        until: Timestamp,
-        limit: usize,
-    ) -> Answer<'_, Result<Vec<DueAccount>, StoreError>> {
-        self.read(move |engine| load::due(&engine.core, until, limit))
-    }
-
-    fn watch(&self, account: AccountId) -> watch::Receiver<ModSeq> {
-        let core = &self.engine.core;
-        core.watches.subscribe(account, || {
-            let row = load::account_row(core, account);
-            row.ok().flatten().map_or(ModSeq::ZERO, |row| row.head)
-        })
-    }
-
-    fn list(
-        &self,
-        after: Option<AccountId>,
-        limit: usize,
-    ) -> Answer<'_, Result<Vec<AccountId>, StoreError>> {
-        self.read(move |engine| load::list(&engine.core, after, limit))
-    }
-
-    fn remove(&self, account: AccountId) -> Answer<'_, Result<(), CommitError>> {
-        self.ask(|reply| Request::Remove { account, reply })
-    }
-
-    fn repair(&self, account: AccountId) -> Answer<'_, Result<ModSeq, StoreError>> {
-        self.read(move |engine| verify::repair(engine, account))
-    }
-
-    fn verify<'a>(
-        &'a self,
-        progress: &'a (dyn Fn(u64) + Send + Sync),
-    ) -> Answer<'a, Result<Verification, StoreError>> {
-        Box::pin(async move { verify::verify(&self.engine.core, progress) })
-    }
-
-    fn close(&self) -> Answer<'_, ()> {
-        let closed = self.ask(|reply| Request::Close { reply });
-        Box::pin(async move {
-            if let Err(error) = closed.await {
-                tracing::error!(%error, "the journal was not closed in order");
-            }
-            indexer::persist_now(&self.engine.core);
-            marker::advance(&self.engine.core, 0, true);
-            self.stop();
-        })
-    }
-}
-
-/// A directory within one that is locked. The marker lies in the outer one.
-struct Locked {
-    inner: RealDisk,
-    outer: RealDisk,
-    /// Whether names of the outer one wait for its sync.
-    outer_changed: AtomicBool,
-}
-
-impl Locked {
-    fn is_outer(name: &str) -> bool {
-        [marker::MARKER, marker::NEW_MARKER].contains(&name)
-    }
-
-    fn at(&self, name: &str) -> &RealDisk {
-        match Self::is_outer(name) {
-            true => &self.outer,
-            false => &self.inner,
-        }
-    }
-
-    /// The directory of a name that changes.
-    fn change(&self, name: &str) -> &RealDisk {
-        if Self::is_outer(name) {
-            self.outer_changed.store(true, Ordering::SeqCst);
-        }
-        self.at(name)
-    }
-}
-
-impl Disk for Locked {
-    fn lock(&self) -> io::Result<()> {
-        self.inner.lock()
-    }
-
-    fn unlock(&self) {
-        self.inner.unlock();
-        self.outer.unlock();
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.inner.list()
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn super::io::DiskFile>> {
-        self.change(name).create(name)
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn super::io::DiskFile>> {
-        self.at(name).open(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.change(from).rename(from, to)
-    }
-
-    fn unlink(&self, name: &str) -> io::Result<()> {
-        self.change(name).unlink(name)
-    }
-
-    fn cut(&self, name: &str, length: u64) -> io::Result<()> {
-        self.at(name).cut(name, length)
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        if self.outer_changed.load(Ordering::SeqCst) {
-            self.outer.sync_dir()?;
-            self.outer_changed.store(false, Ordering::SeqCst);
-        }
-        self.inner.sync_dir()
-    }
-
-    fn free_octets(&self) -> io::Result<u64> {
-        self.inner.free_octets()
     }
 }

@@ -19,6 +19,7 @@ mod io;
 mod journal;
 mod ledger;
 mod load;
+mod locked;
 mod lost;
 mod marker;
 mod options;
@@ -34,15 +35,16 @@ mod segment;
 mod sink;
 mod space;
 mod stats;
+mod store;
 mod verify;
 mod writer;
 
-pub use engine::DiskStore;
 pub use files::RealDisk;
 pub use io::{Disk, DiskFile};
 pub use lost::WentOn;
 pub use options::{Drive, Options};
 pub use stats::Stats;
+pub use store::DiskStore;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
