@@ -61,7 +61,7 @@ impl Render<'_> {
             put_string(out, &node.head.content_type.subtype);
             if self.extended {
                 out.push(b' ');
-                put_parameters(out, &node.head.content_type.parameters);
+                put_parameters(out, &node.head.parameters());
             }
         } else {
             self.leaf(out, index, node);
@@ -83,14 +83,12 @@ impl Render<'_> {
         put_string(out, &kind.subtype);
         out.push(b' ');
         let is_text = kind.is_media("text");
+        let mut parameters = node.head.parameters();
         if is_text && kind.parameter("charset").is_none() {
             // RFC 2046 §4.1.2: the default is said, as for a part that says nothing.
-            let mut parameters = kind.parameters.clone();
             parameters.push((b"charset".to_vec(), b"us-ascii".to_vec()));
-            put_parameters(out, &parameters);
-        } else {
-            put_parameters(out, &kind.parameters);
         }
+        put_parameters(out, &parameters);
         for text in [node.head.id, node.head.description] {
             out.push(b' ');
             put_nstring(out, text.map(unfold).as_deref());

@@ -12,6 +12,21 @@ pub fn unicode_casemap(text: &str) -> String {
     text.chars().map(titlecase).nfkd().collect()
 }
 
+/// Adds that form of a text, and ends as soon as there are more than `max` octets.
+pub(crate) fn casemap_into(text: &str, max: usize, out: &mut String) {
+    if text.is_ascii() {
+        let room = (max + 1).saturating_sub(out.len());
+        out.push_str(&unicode_casemap(text.get(..room).unwrap_or(text)));
+        return;
+    }
+    for character in text.chars().map(titlecase).nfkd() {
+        if out.len() > max {
+            return;
+        }
+        out.push(character);
+    }
+}
+
 /// The simple titlecase mapping of the Unicode character database; the standard
 /// library knows the full uppercase mapping, which differs where that is longer
 /// than a character, or a digraph has a titlecase of its own.

@@ -7,7 +7,7 @@
 use crate::bodystructure::{StructureForm, bodystructure};
 use crate::date::parse_date;
 use crate::envelope::render_envelope;
-use crate::header::{Fields, unfold};
+use crate::header::{FieldNames, Fields, unfold};
 use crate::preview::preview;
 use crate::section::{Part, PartKind, TextPart};
 use crate::subject::{BaseSubject, base_subject};
@@ -15,6 +15,7 @@ use crate::text::TransferEncoding;
 use crate::walk::{Node, Shape, walk};
 use crate::words::CHARSET_OCTETS_MAX;
 use crate::{cut, header, search_text};
+use std::collections::VecDeque;
 use terms::{InternalDate, Malformed, Reader, Writer};
 
 /// Rows of another version are made anew.
@@ -210,8 +211,21 @@ impl<'a> Derived<'a> {
 
     /// The blob's fields of these names as they stand, in their order.
     pub fn pick_fields(&self, names: &[String], out: &mut Vec<u8>) {
-        let wanted =
-            CACHED_FIELDS.map(|kept| names.iter().any(|name| kept.eq_ignore_ascii_case(name)));
+        self.put_fields(&wanted(&FieldNames::new(names)), out);
+    }
+
+    /// As [`Derived::pick_fields`] where that can answer, else `false`.
+    pub fn pick_kept(&self, names: &FieldNames, out: &mut Vec<u8>) -> bool {
+        let wanted = wanted(names);
+        let kept = wanted.iter().filter(|&&is_wanted| is_wanted).count();
+        let all = self.fields.is_some() && kept == names.count();
+        if all {
+            self.put_fields(&wanted, out);
+        }
+        all
+    }
+
+    fn put_fields(&self, wanted: &[bool; 30], out: &mut Vec<u8>) {
         let mut reader = Reader::new(self.fields.unwrap_or_default());
         while reader.remaining() > 0 {
             let (Ok(index), Ok(octets)) = (reader.u8(), reader.bytes()) else {
@@ -237,6 +251,11 @@ impl<'a> Derived<'a> {
         }
         parts
     }
+}
+
+/// Which of the fields that are kept are among the names.
+fn wanted(names: &FieldNames) -> [bool; 30] {
+    CACHED_FIELDS.map(|kept| names.has(kept.as_bytes()))
 }
 
 fn read_part(reader: &mut Reader<'_>, base: u64) -> Result<Part, Malformed> {
@@ -447,25 +466,58 @@ impl Facts {
 /// The first `max` message identifiers of a value; of too many octets, the last.
 fn message_ids(value: &[u8], max: usize) -> Vec<u8> {
     let value = unfold(value);
-    let mut ids: Vec<&[u8]> = Vec::new();
-    let mut rest: &[u8] = &value;
-    while ids.len() < max {
-        let Some(start) = memchr::memchr(b'<', rest) else {
-            break;
-        };
-        let from = rest.get(start..).unwrap_or_default();
-        let Some(end) = memchr::memchr(b'>', from) else {
-            break;
-        };
-        ids.push(cut(from, 0, end + 1));
-        rest = from.get(end + 1..).unwrap_or_default();
+    Vec::from(LastIds::of(&value, max).ids).concat()
+}
+
+/// The last identifiers of a value, as many as there is room for.
+#[derive(Default)]
+struct LastIds<'a> {
+    ids: VecDeque<&'a [u8]>,
+    octets: usize,
+}
+
+impl<'a> LastIds<'a> {
+    /// Of the first `max` of the value.
+    fn of(value: &'a [u8], max: usize) -> Self {
+        let mut this = Self::default();
+        let mut rest = value;
+        for _ in 0..max {
+            let Some(start) = memchr::memchr(b'<', rest) else {
+                break;
+            };
+            let from = rest.get(start..).unwrap_or_default();
+            let Some(end) = memchr::memchr(b'>', from) else {
+                break;
+            };
+            this.push(cut(from, 0, end + 1));
+            rest = from.get(end + 1..).unwrap_or_default();
+        }
+        this
     }
-    let mut room = REFERENCES_OCTETS_MAX;
-    let fits = ids.iter().rev().take_while(|id| {
-        let fits = id.len() <= room;
-        room = room.saturating_sub(id.len());
-        fits
-    });
-    let count = fits.count();
-    ids.split_off(ids.len().saturating_sub(count)).concat()
+
+    fn push(&mut self, id: &'a [u8]) {
+        self.ids.push_back(id);
+        self.octets += id.len();
+        while self.octets > REFERENCES_OCTETS_MAX {
+            self.octets -= self.ids.pop_front().map_or(self.octets, <[u8]>::len);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_references_the_last_are_held() {
+        let value = format!("<first>{}<last>", "<>".repeat(1_000_000));
+        let ids = LastIds::of(value.as_bytes(), usize::MAX);
+        assert_eq!(ids.ids.len(), (REFERENCES_OCTETS_MAX - 6) / 2 + 1);
+        assert!(ids.ids.capacity() <= REFERENCES_OCTETS_MAX);
+        assert!(ids.ids.back().is_some_and(|id| *id == b"<last>"));
+        let long = format!("<a><{}><b>", "x".repeat(REFERENCES_OCTETS_MAX));
+        assert_eq!(message_ids(long.as_bytes(), usize::MAX), b"<b>");
+        assert_eq!(message_ids(long.as_bytes(), 1), b"<a>");
+        assert_eq!(message_ids(b"x <a> <b><c", 9), b"<a><b>");
+    }
 }

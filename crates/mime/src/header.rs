@@ -110,9 +110,54 @@ pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
 /// The fields of these names (or, with `not`, all others) as they stand, in
 /// their order, without the blank line. RFC 9051 §6.4.5.1, HEADER.FIELDS.
 pub fn pick_fields(header: &[u8], names: &[String], not: bool, out: &mut Vec<u8>) {
-    for field in Fields::new(header) {
-        if names.iter().any(|name| field.is(name)) != not {
-            out.extend_from_slice(field.raw);
+    FieldNames::new(names).pick(header, not, out);
+}
+
+/// Names of fields. However many they are, a field is looked up among them by few
+/// comparisons.
+#[derive(Clone, Debug)]
+pub struct FieldNames {
+    /// In lower case, ascending, each once.
+    names: Vec<String>,
+}
+
+impl FieldNames {
+    /// Of these names.
+    pub fn new(names: &[String]) -> Self {
+        let mut names: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        names.sort_unstable();
+        names.dedup();
+        Self { names }
+    }
+
+    /// How many different ones there are.
+    pub(crate) fn count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether the name is one of them.
+    pub(crate) fn has(&self, name: &[u8]) -> bool {
+        self.find(name).0
+    }
+
+    /// Whether the name is one of them, and to how many it was compared.
+    fn find(&self, name: &[u8]) -> (bool, usize) {
+        let mut compared = 0;
+        let found = self.names.binary_search_by(|one| {
+            compared += 1;
+            one.bytes().cmp(name.iter().map(u8::to_ascii_lowercase))
+        });
+        (found.is_ok(), compared)
+    }
+
+    /// As [`pick_fields`].
+    pub fn pick(&self, header: &[u8], not: bool, out: &mut Vec<u8>) {
+        for field in Fields::new(header) {
+            // A line without a name is a field of none.
+            let has = !field.name.is_empty() && self.has(field.name);
+            if has != not {
+                out.extend_from_slice(field.raw);
+            }
         }
     }
 }
@@ -131,6 +176,19 @@ mod tests {
         assert!(fields[2].is("b"));
         assert!(!fields[1].is(""));
         assert_eq!(header_length(header), header.len() - 7);
+    }
+
+    #[test]
+    fn a_field_is_compared_to_few_names() {
+        let names: Vec<String> = (0..1_000).map(|n| format!("X-{n}")).collect();
+        let names = FieldNames::new(&names);
+        for name in ["x-0", "X-999", "X-500", "Subject", "x-1000", ""] {
+            let (found, compared) = names.find(name.as_bytes());
+            assert_eq!(found, ["x-0", "X-999", "X-500"].contains(&name), "{name}");
+            assert!(compared <= 11, "{name}: {compared}");
+        }
+        let same = vec!["To".to_owned(), "TO".to_owned(), "to".to_owned()];
+        assert_eq!(FieldNames::new(&same).count(), 1);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub use derived::{
 };
 pub use downgrade::downgrade;
 pub use envelope::render_envelope;
-pub use header::{Field, Fields, header_length, pick_fields, unfold};
+pub use header::{Field, FieldNames, Fields, header_length, pick_fields, unfold};
 pub use section::{Located, Part, PartKind, TextPart, locate};
 pub use subject::{BaseSubject, base_subject};
 pub use text::{TransferEncoding, decode_charset, decode_text, html_to_text};

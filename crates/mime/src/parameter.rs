@@ -35,6 +35,17 @@ impl ContentType {
         })
     }
 
+    /// With those parameters alone that say where parts lie and what texts are, each
+    /// once. A parameter takes many times its octets, and a message has many parts.
+    pub(crate) fn without_others(self) -> Self {
+        let kept = |name: &&'static str| {
+            let value = self.parameter(name)?;
+            Some((name.as_bytes().to_vec(), value.to_vec()))
+        };
+        let parameters = ["boundary", "charset"].iter().filter_map(kept).collect();
+        Self { parameters, ..self }
+    }
+
     /// RFC 2045 §5.2.
     pub(crate) fn plain_text() -> Self {
         let charset = (b"charset".to_vec(), b"us-ascii".to_vec());

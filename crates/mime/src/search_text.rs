@@ -1,6 +1,6 @@
 //! What SEARCH looks through, decoded once. RFC 9051 §6.4.4.
 
-use crate::casemap::unicode_casemap;
+use crate::casemap::casemap_into;
 use crate::cut;
 use crate::header::Fields;
 use crate::text::{TransferEncoding, decode_text, html_to_text};
@@ -41,13 +41,17 @@ impl SearchText {
     }
 }
 
+/// Adds a text; of one that is too long, hardly more than there is room for.
 fn put(text: &str, out: &mut String) {
-    out.push_str(&unicode_casemap(text));
+    casemap_into(text, SEARCH_TEXT_OCTETS_MAX, out);
     out.push(BETWEEN);
 }
 
 fn put_header(header: &[u8], out: &mut String) {
     for field in Fields::new(header) {
+        if out.len() > SEARCH_TEXT_OCTETS_MAX {
+            return;
+        }
         let name = String::from_utf8_lossy(field.name);
         put(&format!("{name}: {}", decode_words(field.value)), out);
     }
@@ -73,5 +77,29 @@ fn put_body(message: &[u8], node: &Node<'_>, out: &mut String) {
     if content_type.is("text", "html") {
         // What it shows may be written otherwise: entities, tags in words.
         put(&html_to_text(&text), out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::walk::walk;
+
+    #[test]
+    fn what_is_too_long_is_not_folded_to_its_end() {
+        // One character that becomes eighteen.
+        for text in ["\u{fdfa}", "x"] {
+            let mut out = String::new();
+            put(&text.repeat(1_000_000), &mut out);
+            assert!((SEARCH_TEXT_OCTETS_MAX + 1..SEARCH_TEXT_OCTETS_MAX + 10).contains(&out.len()));
+            let fields = format!("Subject: {text}\r\n").repeat(100_000);
+            put_header(fields.as_bytes(), &mut out);
+            assert!(out.len() < SEARCH_TEXT_OCTETS_MAX + 10);
+            assert!(SearchText::of(fields.as_bytes(), &walk(fields.as_bytes())).is_none());
+        }
+        // Three octets each that become one.
+        let mut out = String::new();
+        put(&"\u{ff21}".repeat(SEARCH_TEXT_OCTETS_MAX - 1), &mut out);
+        assert_eq!(out.len(), SEARCH_TEXT_OCTETS_MAX);
     }
 }

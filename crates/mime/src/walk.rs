@@ -7,7 +7,7 @@
 
 use crate::cut;
 use crate::header::{Field, Fields, is_blank_line, line_end};
-use crate::parameter::{ContentType, parse_disposition, parse_token};
+use crate::parameter::{ContentType, Parameters, parse_disposition, parse_token};
 use memchr::memmem;
 
 /// How many multiparts and messages may lie inside one another. What lies deeper
@@ -54,7 +54,10 @@ impl Node<'_> {
 /// What a part's header says about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Head<'a> {
+    /// With few of its parameters: see [`Head::parameters`].
     pub(crate) content_type: ContentType,
+    /// The Content-Type field as it stands.
+    declared: Option<&'a [u8]>,
     /// Whether the content type is not what the header says.
     pub(crate) substituted: bool,
     pub(crate) encoding: Option<Vec<u8>>,
@@ -71,6 +74,7 @@ impl<'a> Head<'a> {
     fn read(header: &'a [u8], default: ContentType) -> Self {
         let mut this = Self {
             content_type: default,
+            declared: None,
             substituted: false,
             encoding: None,
             id: None,
@@ -104,10 +108,20 @@ impl<'a> Head<'a> {
         }
         this.encoding = encoding.and_then(parse_token);
         if let Some(value) = content_type {
-            let parsed = ContentType::parse(value);
+            let parsed = ContentType::parse(value).map(ContentType::without_others);
             this.content_type = parsed.unwrap_or_else(ContentType::plain_text);
+            this.declared = Some(value);
         }
         this
+    }
+
+    /// All parameters of the content type, read anew.
+    pub(crate) fn parameters(&self) -> Parameters {
+        let declared = self.declared.filter(|_| !self.substituted);
+        match declared.and_then(ContentType::parse) {
+            Some(content_type) => content_type.parameters,
+            None => self.content_type.parameters.clone(),
+        }
     }
 
     fn substitute(&mut self, content_type: ContentType) {
@@ -456,6 +470,19 @@ mod tests {
         let nodes = walk(&many);
         assert_eq!(nodes.len(), PARTS_MAX + 1);
         assert_eq!(nodes.last().unwrap().end, many.len());
+    }
+
+    #[test]
+    fn few_parameters_are_held() {
+        let many = "; x=y; charset=z".repeat(100);
+        let message = format!("Content-Type: a/b{many}\r\n\r\nc");
+        let nodes = walk(message.as_bytes());
+        assert_eq!(nodes[0].head.content_type.parameters.len(), 1);
+        assert_eq!(
+            nodes[0].head.content_type.parameter("charset"),
+            Some(&b"z"[..])
+        );
+        assert_eq!(nodes[0].head.parameters().len(), 200);
     }
 
     #[test]
