@@ -39,6 +39,7 @@ pub async fn sorted<'m>(
     criteria: &[SortCriterion],
     messages: Messages<'m>,
 ) -> Result<Sorted, StreamError> {
+    let criteria = first_of_each(criteria);
     let mut keys = Keys::new(node);
     let mut readable = true;
     let derives = criteria
@@ -57,7 +58,7 @@ pub async fn sorted<'m>(
             let octets = derived.get(index).and_then(|octets| octets.as_ref().ok());
             let derived = octets.and_then(|octets| Derived::decode(octets).ok());
             readable &= derived.is_some() || !derives;
-            for criterion in criteria {
+            for criterion in &criteria {
                 keys.put(message, derived.as_ref(), *criterion);
             }
             keys.end(message.row.uid);
@@ -67,6 +68,18 @@ pub async fn sorted<'m>(
     }
     let uids = keys.sorted().await;
     Ok(Sorted { uids, readable })
+}
+
+/// The criteria without those whose key came before: what is equal by it is equal by
+/// it again, either way round.
+fn first_of_each(criteria: &[SortCriterion]) -> Vec<SortCriterion> {
+    let mut first: Vec<SortCriterion> = Vec::new();
+    for criterion in criteria {
+        if first.iter().all(|other| other.key != criterion.key) {
+            first.push(*criterion);
+        }
+    }
+    first
 }
 
 fn needs_derived(key: SortKey) -> bool {
@@ -245,5 +258,23 @@ fn shown(address: Address) -> String {
         }
         Address::Group(name) => decode_words(&name),
         Address::GroupEnd => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_written_once() {
+        let by = |key, reverse| SortCriterion { reverse, key };
+        let criteria = [
+            by(SortKey::Subject, true),
+            by(SortKey::Date, false),
+            by(SortKey::Subject, false),
+            by(SortKey::Date, true),
+        ];
+        let many = criteria.repeat(25);
+        assert_eq!(first_of_each(&many), criteria[..2]);
     }
 }
