@@ -26,7 +26,7 @@ const VALUE_OCTETS_MAX: usize = 255;
 /// The attributes after `XCLIENT`. Keywords come in any case, values as xtext.
 pub(super) fn xclient(argument: &str) -> Result<Xclient, Reply> {
     let wrong = |what: &str| {
-        let text = format!("syntax: XCLIENT <attribute>=<value> …: {what}");
+        let text = format!("syntax: XCLIENT <attribute>=<value> ...: {what}");
         Reply::new(501, EnhancedCode(5, 5, 4), text)
     };
     let mut said = Xclient::default();
@@ -121,7 +121,9 @@ mod tests {
             "NAME=a+0D+0Ab",
             "WHO=me",
         ] {
-            assert_eq!(xclient(wrong).unwrap_err().code, 501, "{wrong}");
+            let refused = xclient(wrong).unwrap_err();
+            assert_eq!(refused.code, 501, "{wrong}");
+            assert!(refused.text.is_ascii(), "{refused:?}");
         }
     }
 }

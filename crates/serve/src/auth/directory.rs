@@ -43,6 +43,9 @@ pub enum RecipientError {
     /// The domain is not ours.
     #[error("there is no such domain here")]
     UnknownDomain,
+    /// The operator has disabled the account, or its time is over.
+    #[error("the account is disabled")]
+    Disabled,
     /// The store does not answer.
     #[error("the account is not available")]
     Unavailable,
@@ -206,7 +209,7 @@ impl Directory {
                 .ok_or(RecipientError::UnknownUser)?,
         };
         if !record.is_usable(self.0.accounts.node().env.now()) {
-            return Err(RecipientError::Unavailable);
+            return Err(RecipientError::Disabled);
         }
         let account = self.0.accounts.open(record.id).await.map_err(|error| {
             warn!(account = %record.id, %error, "a recipient's account cannot be opened");

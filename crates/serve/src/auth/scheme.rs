@@ -424,12 +424,27 @@ fn crypt(text: &str) -> Result<Scheme<'_>, VerifierError> {
                 Some(Err(_)) => return Err(VerifierError::Form),
                 _ => {}
             }
+            let digits = if kind == "5" { 43 } else { 86 };
+            if !is_sha_crypt(text, usize::from(rounds.is_some()), digits) {
+                return Err(VerifierError::Form);
+            }
             sha_crypt::PasswordHash::new(text)
                 .map(|_| Scheme::ShaCrypt(text))
                 .map_err(|_| VerifierError::Form)
         }
         _ => Err(VerifierError::Scheme),
     }
+}
+
+/// `$6$[rounds=…$]salt$hash`, the hash of so many of the digits that crypt(3) has:
+/// with others nobody could ever log in.
+fn is_sha_crypt(text: &str, rounds: usize, digits: usize) -> bool {
+    let is_digit = |octet: u8| octet.is_ascii_alphanumeric() || b"./".contains(&octet);
+    let mut fields = text.split('$').skip(2 + rounds);
+    let (Some(salt), Some(hash), None) = (fields.next(), fields.next(), fields.next()) else {
+        return false;
+    };
+    (1..=16).contains(&salt.len()) && hash.len() == digits && hash.bytes().all(is_digit)
 }
 
 /// `$argon2id$v=19$m=…,t=…,p=…$salt$hash`; `v` may be missing and is 16 then.
@@ -645,6 +660,16 @@ mod tests {
             (
                 "{BLF-CRYPT}$2y$31$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe",
                 Cost,
+            ),
+            ("{SHA512-CRYPT}$6$x", Form),
+            ("{SHA512-CRYPT}$6$salt$short", Form),
+            (
+                "{SHA512-CRYPT}$6$$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
+                Form,
+            ),
+            (
+                "{CRYPT}$5$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
+                Form,
             ),
             ("{SHA512-CRYPT}$6$rounds=999999999$salt$hash", Cost),
             (

@@ -33,6 +33,12 @@ impl Recipient {
                 RecipientError::UnknownDomain => {
                     Reply::new(550, EnhancedCode(5, 1, 2), "there is no such domain here")
                 }
+                // Mail for it waits at the sender's: it may be enabled again.
+                RecipientError::Disabled => Reply::new(
+                    450,
+                    EnhancedCode(4, 2, 1),
+                    "the account is disabled, its mail is refused for now",
+                ),
                 RecipientError::Unavailable => Reply::new(
                     451,
                     EnhancedCode(4, 3, 0),
