@@ -50,8 +50,8 @@ pub enum Command {
     Demo(Demo),
     /// Run the server
     ///
-    /// SIGTERM and SIGINT let running commands end; SIGHUP reads the certificate and the
-    /// configuration again.
+    /// SIGTERM and SIGINT let running commands end. SIGHUP reads the certificate, [hold] and the
+    /// log level again; other settings that have changed are logged and wait for a restart.
     Serve,
     /// Accounts: add, list, change, remove, import
     #[command(subcommand)]
@@ -163,7 +163,7 @@ pub enum AccountCommand {
     ///
     /// A line for each: `name:password`, or a line of a Dovecot passwd-file with a scheme such as
     /// {PLAIN}, {ARGON2ID}, {BLF-CRYPT}, {SHA512-CRYPT}, {SSHA256} or {SSHA}. Hashes are taken as
-    /// they are. An account that is there already gets the password of its line.
+    /// they are, those of crypt(3) ($6$…) without a scheme too. An account that is there already gets the password of its line.
     Import {
         /// The file; `-` for standard input
         file: PathBuf,
@@ -175,10 +175,10 @@ pub enum AccountCommand {
 #[group(required = true, multiple = true)]
 pub struct Settings {
     /// What it may hold, such as 500M or 1G; `none` for no limit
-    #[arg(long, value_name = "SIZE", value_parser = or_none::<Octets>)]
+    #[arg(long, value_name = "SIZE", value_parser = or_none::<Octets>, allow_hyphen_values = true)]
     pub quota: Option<OrNone<Octets>>,
     /// How many messages it may hold; `none` for no limit
-    #[arg(long, value_name = "COUNT", value_parser = or_none::<u64>)]
+    #[arg(long, value_name = "COUNT", value_parser = count_or_none, allow_hyphen_values = true)]
     pub messages: Option<OrNone<u64>>,
     /// Whether mail to `name+folder` goes into that folder: whoever writes then chooses
     /// where their mail goes
@@ -192,7 +192,7 @@ pub struct Settings {
     pub disabled: bool,
     /// Until when it can be used: a day (2027-01-31, from its beginning in UTC on it cannot),
     /// a length of time from now (90d), or `none`
-    #[arg(long, value_name = "WHEN", value_parser = or_none::<Until>)]
+    #[arg(long, value_name = "WHEN", value_parser = or_none::<Until>, allow_hyphen_values = true)]
     pub expires: Option<OrNone<Until>>,
     /// The language in which it is written to, such as `de`; `none` for English
     #[arg(long, value_name = "TAG", value_parser = or_none::<Language>)]
@@ -202,7 +202,7 @@ pub struct Settings {
     #[arg(long, value_name = "FORM", value_parser = or_none::<UniqueIdForm>)]
     pub uidl_format: Option<OrNone<UniqueIdForm>>,
     /// Seconds between two POP3 logins of a device; `none` for the server's
-    #[arg(long, value_name = "SECONDS", value_parser = or_none::<u64>)]
+    #[arg(long, value_name = "SECONDS", value_parser = count_or_none, allow_hyphen_values = true)]
     pub login_delay: Option<OrNone<u64>>,
     /// Give it another name, that mail and logins may use too; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -221,6 +221,13 @@ fn or_none<T: FromStr>(text: &str) -> Result<OrNone<T>, T::Err> {
         "none" => Ok(OrNone(None)),
         text => text.parse().map(|value| OrNone(Some(value))),
     }
+}
+
+/// A whole number, of messages or of seconds.
+fn count_or_none(text: &str) -> Result<OrNone<u64>, String> {
+    or_none(text).map_err(|_| {
+        format!("`{text}` is no whole number: write one such as 10, without a unit, or none")
+    })
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {
@@ -312,7 +319,7 @@ pub enum ImportCommand {
     Maildir(Import),
     /// From an mbox file, or from every file of a directory (each one mailbox)
     ///
-    /// Symbolic links are not followed, but named and left out.
+    /// Symbolic links are not followed; they and files that are no mbox are named and left out.
     Mbox(Import),
 }
 
@@ -360,6 +367,8 @@ pub enum Pop3Command {
 #[derive(Debug, Subcommand)]
 pub enum ExportCommand {
     /// To a Maildir with Maildir++ folders, and what is subscribed to in `subscriptions`
+    ///
+    /// The POP3 unique-ids of INBOX stand in `dovecot-uidlist`, from where an import takes them.
     Maildir(Export),
     /// To a directory of mbox files (mboxrd)
     Mbox(Export),
@@ -395,6 +404,40 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_would_be_right_is_said() {
+        for (line, says) in [
+            (
+                "hold set anna --at-least -1d",
+                "`-1d` is no length of time: write a number with s, m",
+            ),
+            (
+                "hold set anna --hold -1d",
+                "`-1d` is no hold: write remove, forever, or",
+            ),
+            (
+                "account set anna --login-delay x",
+                "`x` is no whole number: write one",
+            ),
+            (
+                "account set anna --messages -1",
+                "`-1` is no whole number: write one",
+            ),
+            (
+                "account set anna --quota -1G",
+                "`-1G` is no size: write a number of octets",
+            ),
+            (
+                "domain set x.example --messages 5s",
+                "`5s` is no whole number",
+            ),
+        ] {
+            let words = std::iter::once("restante").chain(line.split(' '));
+            let said = Cli::try_parse_from(words).unwrap_err().to_string();
+            assert!(said.contains(says), "{line}: {said}");
+        }
     }
 
     #[test]

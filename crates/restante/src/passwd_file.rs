@@ -3,12 +3,21 @@
 use crate::control::message::ImportedAccount;
 use serve::auth::{self, VerifierError};
 
+/// What hashes of crypt(3) and their like begin with. Nobody's password does by chance.
+const HASHES: [&str; 13] = [
+    "$1$", "$2$", "$2a$", "$2b$", "$2x$", "$2y$", "$5$", "$6$", "$7$", "$y$", "$gy$", "$argon2",
+    "$apr1$",
+];
+
 /// The accounts of a file. A line that cannot be used gives a text that says
 /// why; blank lines and comments give nothing.
-pub fn parse(text: &str) -> Vec<Result<ImportedAccount, String>> {
-    let lines = text.lines().zip(1..);
+pub fn parse(text: &[u8]) -> Vec<Result<ImportedAccount, String>> {
+    let lines = text.split(|&octet| octet == b'\n').zip(1..);
     lines
-        .filter_map(|(line, number)| account(line.trim_end_matches('\r'), number))
+        .filter_map(|(line, number)| match std::str::from_utf8(line) {
+            Ok(line) => account(line.trim_end_matches('\r'), number),
+            Err(_) => Some(Err(format!("line {number}: it is not UTF-8"))),
+        })
         .collect()
 }
 
@@ -22,15 +31,23 @@ fn account(line: &str, number: u64) -> Option<Result<ImportedAccount, String>> {
         )));
     };
     // A bare password may hold anything, colons too.
-    let secret = if rest.starts_with('{') && rest.contains('}') {
-        // What follows a hash are the other fields of a passwd-file: user and
-        // group numbers, home, shell. None of them means anything here.
-        rest.split(':').next().unwrap_or(rest).to_owned()
+    let bare_hash = HASHES.iter().any(|hash| rest.starts_with(hash));
+    // What follows a hash are the other fields of a passwd-file: user and
+    // group numbers, home, shell. None of them means anything here.
+    let first = rest.split(':').next().unwrap_or(rest);
+    let secret = if bare_hash {
+        format!("{{CRYPT}}{first}")
+    } else if rest.starts_with('{') && rest.contains('}') {
+        first.to_owned()
     } else {
         format!("{{PLAIN}}{rest}")
     };
     if let Err(error) = auth::check(&secret) {
-        return Some(Err(format!("line {number}: {name}: {}", told(error))));
+        let mut why = format!("line {number}: {name}: {}", told(error));
+        if bare_hash {
+            why.push_str(" (a password that begins so is written behind {PLAIN})");
+        }
+        return Some(Err(why));
     }
     Some(Ok(ImportedAccount {
         name: name.trim().to_owned(),
@@ -81,6 +98,29 @@ mod tests {
                 "{SSHA}D4kSuvPIF4rZzl+dW9Km/1788fBwZXBwZXI=",
             ))),
         );
+        let hash = "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1";
+        let crypt = format!("{{CRYPT}}{hash}");
+        check(&format!("anna:{hash}"), Some(Ok(("anna", &crypt))));
+        check(
+            &format!("anna:{hash}:19000:0:99999:7:::"),
+            Some(Ok(("anna", &crypt))),
+        );
+        check("anna:$6", Some(Ok(("anna", "{PLAIN}$6"))));
+        check("anna:{PLAIN}$1$x", Some(Ok(("anna", "{PLAIN}$1$x"))));
+        for bare in [
+            "$1$salt$hash",
+            "$y$j9T$salt$hash",
+            "$6$x",
+            "$2y$05$x",
+            "$argon2id$x",
+        ] {
+            let told = account(&format!("anna:{bare}"), 7).unwrap().unwrap_err();
+            assert!(told.starts_with("line 7: anna: the "), "{told}");
+            assert!(told.ends_with("is written behind {PLAIN})"), "{told}");
+        }
+        let lines = parse(b"a:x\n\xff:y\r\nc:z\r\n");
+        assert_eq!(lines[1].as_ref().unwrap_err(), "line 2: it is not UTF-8");
+        assert_eq!((lines.len(), lines[2].as_ref().unwrap().line), (3, 3));
         check(
             "anna:{BLF-CRYPT}$2y$05$x",
             Some(Err(

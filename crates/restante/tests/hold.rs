@@ -230,3 +230,27 @@ fn domains_and_defaults_without_a_server() {
         (&"forever".into(), &"account".into())
     );
 }
+
+#[test]
+fn a_domain_loses_what_was_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("d");
+    let data = data.to_str().unwrap();
+    let set = |what: &[&str]| {
+        let args = ["domain", "set", "x.example", "--data", data];
+        json(&[&args[..], what].concat())
+    };
+    let all = ["--quota", "1G", "--messages", "5", "--language", "de"];
+    let shown = set(&all);
+    assert_eq!(shown["quota"], 1 << 30, "{shown}");
+    assert_eq!(shown["messages"], 5, "{shown}");
+    assert_eq!(shown["language"], "de", "{shown}");
+    // What is not named stays.
+    let shown = set(&["--messages", "none"]);
+    assert!(shown["messages"].is_null(), "{shown}");
+    assert_eq!(shown["quota"], 1 << 30, "{shown}");
+    let shown = set(&["--quota", "none", "--language", "none"]);
+    for key in ["quota", "messages", "language"] {
+        assert!(shown[key].is_null(), "{key}: {shown}");
+    }
+}

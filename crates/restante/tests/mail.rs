@@ -268,3 +268,32 @@ fn what_cannot_be_is_said() {
     ]));
     assert!(said.contains("is not empty"), "{said}");
 }
+
+#[test]
+fn an_import_of_nothing_leaves_the_hold() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = account(directory.path());
+    let data = data.to_str().unwrap();
+    let empty = directory.path().join("empty");
+    fs::create_dir_all(empty.join("cur")).unwrap();
+    fs::create_dir_all(empty.join(".Sent/new")).unwrap();
+    let empty = empty.to_str().unwrap();
+    let import = [
+        "import",
+        "maildir",
+        empty,
+        "--account",
+        "one",
+        "--data",
+        data,
+    ];
+    let hold = || json(&["hold", "show", "one", "--data", data])["hold"].clone();
+    let told = json(&import);
+    assert_eq!(told["messages"], 0, "{told}");
+    assert_eq!(hold(), "30d");
+    // The first message: it stays, though the folder was made before.
+    fs::write(Path::new(empty).join(".Sent/new/1.a"), "x\n").unwrap();
+    let told = json(&import);
+    assert_eq!(told["messages"], 1, "{told}");
+    assert_eq!(hold(), "forever");
+}

@@ -103,6 +103,7 @@ fn unique_ids_are_taken_over() {
     assert!(ids[7].starts_with("UID8-"), "{ids:?}");
     assert_eq!(listed[0]["number"], 1);
     assert_eq!(listed[0]["octets"], 19);
+    assert!(listed[0]["received"].is_i64(), "{listed}");
     let shown = good(&run(&["account", "show", "ann", "--data", data]));
     assert!(shown.contains("UID%u-%v"), "{shown}");
     let lines = good(&run(&args));
@@ -114,4 +115,34 @@ fn unique_ids_are_taken_over() {
             .starts_with("2\tkept\t19\t2\t"),
         "{lines}"
     );
+
+    // An export takes them along.
+    let out = directory.path().join("out");
+    let out = out.to_str().unwrap();
+    good(&run(&[
+        "export",
+        "maildir",
+        out,
+        "--account",
+        "ann",
+        "--data",
+        data,
+    ]));
+    let args = ["account", "add", "ben", "--password-stdin", "--data", data];
+    good(&run_with(&args, "sesame\n"));
+    good(&run(&[
+        "import",
+        "maildir",
+        out,
+        "--account",
+        "ben",
+        "--data",
+        data,
+    ]));
+    let again = json(&["pop3", "uidls", "ben", "--data", data]);
+    let of = |listed: &serde_json::Value| -> Vec<String> {
+        let messages = listed.as_array().unwrap().iter();
+        messages.map(|it| it["unique_id"].to_string()).collect()
+    };
+    assert_eq!(of(&again), of(&listed));
 }

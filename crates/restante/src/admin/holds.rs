@@ -309,9 +309,13 @@ impl HoldChange {
     fn apply(&self, mut hold: HoldSettings) -> Outcome<HoldSettings> {
         if let Some(text) = &self.hold {
             let HoldTerm(term) = text.parse().map_err(Failure::new)?;
+            // What stays forever must be able to make room. Between two others, and
+            // where it is `forever` already, what was said of it holds.
+            let forever = term == Hold::Forever;
+            if forever != (hold.hold == Hold::Forever) {
+                hold.give_way = forever;
+            }
             hold.hold = term;
-            // What stays forever must be able to make room.
-            hold.give_way = term == Hold::Forever;
         }
         if let Some(retr) = self.retr {
             hold.collect = if retr { Collect::Retr } else { Collect::Dele };
@@ -408,4 +412,39 @@ fn waiting(state: &State, preview: &Preview) -> Vec<WaitingShown> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_give_way_that_was_set_outlives_another_span() {
+        let start = HoldSettings {
+            hold: Hold::Span(86_400),
+            give_way: true,
+            ..HoldSettings::default()
+        };
+        let change = |hold: &str, give_way| HoldChange {
+            hold: Some(hold.to_owned()),
+            give_way,
+            ..HoldChange::default()
+        };
+        let mut hold = start;
+        for (to, give_way, expected) in [
+            ("14d", None, true),
+            ("remove", None, true),
+            ("7d", Some(false), false),
+            ("14d", None, false),
+            ("forever", None, true),
+            ("forever", Some(false), false),
+            ("forever", None, false),
+            ("14d", Some(true), true),
+            ("forever", None, true),
+            ("14d", None, false),
+        ] {
+            hold = change(to, give_way).apply(hold).unwrap();
+            assert_eq!(hold.give_way, expected, "{to} {give_way:?}");
+        }
+    }
 }

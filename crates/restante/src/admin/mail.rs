@@ -85,6 +85,11 @@ impl Importer {
         Ok(())
     }
 
+    /// Whether a message was taken that no commit has bound yet.
+    pub fn waits(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
     /// Makes a mailbox that is not there yet.
     ///
     /// # Errors
@@ -283,10 +288,14 @@ impl Exporter {
             octets.extend_from_slice(&part);
         }
         let flags = mailbox.flag_set(&row);
-        Ok((
-            Letter::new(name, &flags, row.internal_date, octets.len() as u64),
-            octets,
-        ))
+        let letter = Letter::new(name, &flags, row.internal_date, octets.len() as u64);
+        // What POP3 has shown of it.
+        let shown = name.is_inbox().then(|| self.state.unique_id(row.email));
+        let letter = Letter {
+            unique_id: shown,
+            ..letter
+        };
+        Ok((letter, octets))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line of holds, undo and domains.
 
-use super::{OrNone, or_none, yes_or_no};
+use super::{OrNone, count_or_none, or_none, yes_or_no};
 use crate::config::{Language, Octets};
 use crate::span::{HoldTerm, Moment, seconds};
 use clap::{Args, Subcommand, ValueEnum};
@@ -61,7 +61,7 @@ pub struct HoldTarget {
 #[derive(Args, Debug, Default)]
 pub struct HoldOptions {
     /// How long mail stays after POP3 has collected it: `remove`, `forever`, or such as 14d or 6h
-    #[arg(long, value_name = "HOLD")]
+    #[arg(long, value_name = "HOLD", allow_hyphen_values = true)]
     pub hold: Option<HoldTerm>,
     /// What collects: DELE, or RETR too
     #[arg(long, value_name = "WHAT")]
@@ -70,13 +70,13 @@ pub struct HoldOptions {
     #[arg(long, value_name = "yes|no", value_parser = yes_or_no, action = clap::ArgAction::Set)]
     pub give_way: Option<bool>,
     /// How long mail stays at least that was only read, or that gives way
-    #[arg(long, value_name = "SPAN", value_parser = seconds)]
+    #[arg(long, value_name = "SPAN", value_parser = seconds, allow_hyphen_values = true)]
     pub at_least: Option<u32>,
     /// How long what was expunged can be brought back
-    #[arg(long, value_name = "SPAN", value_parser = seconds)]
+    #[arg(long, value_name = "SPAN", value_parser = seconds, allow_hyphen_values = true)]
     pub undo: Option<u32>,
     /// After how long a silent device is waited for no longer
-    #[arg(long, value_name = "SPAN", value_parser = seconds)]
+    #[arg(long, value_name = "SPAN", value_parser = seconds, allow_hyphen_values = true)]
     pub forget_device: Option<u32>,
     /// Whether what POP3 retrieves becomes \Seen
     #[arg(long, value_name = "WHEN")]
@@ -169,17 +169,17 @@ pub enum DomainCommand {
         /// Its name
         name: String,
         /// What a new account may hold, such as 500M or 1G; `none` for no limit
-        #[arg(long, value_name = "SIZE", value_parser = or_none::<Octets>)]
+        #[arg(long, value_name = "SIZE", value_parser = or_none::<Octets>, allow_hyphen_values = true)]
         quota: Option<OrNone<Octets>>,
         /// How many messages a new account may hold; `none` for no limit
-        #[arg(long, value_name = "COUNT", value_parser = or_none::<u64>)]
+        #[arg(long, value_name = "COUNT", value_parser = count_or_none, allow_hyphen_values = true)]
         messages: Option<OrNone<u64>>,
         /// The language in which its accounts are written to, such as `de`; `none` for English
         #[arg(long, value_name = "TAG", value_parser = or_none::<Language>)]
         language: Option<OrNone<Language>>,
         /// The hold that its accounts follow; `none` for the node's. `restante hold set --domain`
         /// has the other settings
-        #[arg(long, value_name = "HOLD", value_parser = or_none::<HoldTerm>)]
+        #[arg(long, value_name = "HOLD", value_parser = or_none::<HoldTerm>, allow_hyphen_values = true)]
         hold: Option<OrNone<HoldTerm>>,
         /// Do not ask
         #[arg(long)]

@@ -241,14 +241,14 @@ fn shown(account: &AccountShown) -> String {
 
 /// Adds many accounts. Lines that cannot be used are named; the others are done.
 fn import(place: &Place, file: &Path, json: bool) -> Outcome {
-    let mut text = String::new();
+    let mut text = Vec::new();
     if file.as_os_str() == "-" {
         std::io::stdin()
             .lock()
-            .read_to_string(&mut text)
+            .read_to_end(&mut text)
             .when("standard input")?;
     } else {
-        text = std::fs::read_to_string(file).when(file.display())?;
+        text = std::fs::read(file).when(file.display())?;
     }
     let (mut accounts, mut wrong) = (Vec::new(), Vec::new());
     for line in passwd_file::parse(&text) {

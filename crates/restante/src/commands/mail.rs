@@ -238,10 +238,10 @@ async fn receive(
                     let octets = incoming.octets(letter.octets, LETTER_OCTETS_MAX).await?;
                     bar.add(1);
                     Write::Message(Message {
-                        unique_id: None,
                         mailbox: MailboxName::new(&letter.mailbox)?,
                         flags: letter.flag_set(),
                         date: letter.date(),
+                        unique_id: letter.unique_id,
                         octets,
                     })
                 }

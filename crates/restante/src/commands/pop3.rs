@@ -50,7 +50,11 @@ fn told(listed: &[UniqueId]) -> String {
         let _ = writeln!(
             text,
             "{}\t{}\t{}\t{}\t{}",
-            message.number, message.unique_id, message.octets, message.uid, message.received
+            message.number,
+            message.unique_id,
+            message.octets,
+            message.uid,
+            jiff::Timestamp::from_second(message.received).unwrap_or_default()
         );
     }
     text

@@ -3,7 +3,7 @@
 //! releases find out at once.
 
 pub use super::hold::*;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use terms::{Flag, FlagSet, InternalDate, MailboxName};
 
 /// The version of all that is said here.
@@ -131,10 +131,16 @@ pub enum Request {
         /// Its name.
         name: String,
         /// Octets: to what, or no limit; `None`: as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(deserialize_with = "named")]
         quota: Option<Option<u64>>,
         /// Messages: to what, or no limit; `None`: as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(deserialize_with = "named")]
         messages: Option<Option<u64>>,
         /// The language of its accounts: to what, or English; `None`: as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(deserialize_with = "named")]
         language: Option<Option<String>>,
         /// What is changed of the hold that they follow; `None`: nothing.
         hold: Option<HoldChange>,
@@ -167,6 +173,15 @@ pub enum Request {
         /// Only from this mailbox.
         mailbox: Option<String>,
     },
+}
+
+/// What is named in JSON is set, to nothing too: `null` is not what is missing.
+fn named<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
 /// One thing that is set for an account.
@@ -417,8 +432,8 @@ pub struct UniqueId {
     pub octets: u32,
     /// Its unique identifier in INBOX.
     pub uid: u32,
-    /// Its internal date. RFC 3339.
-    pub received: String,
+    /// Its internal date: seconds since 1970.
+    pub received: i64,
 }
 
 /// A message without its octets, which follow the line.

@@ -16,7 +16,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use terms::InternalDate;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
@@ -269,7 +268,7 @@ async fn next<T: serde::de::DeserializeOwned>(incoming: &mut Incoming) -> Outcom
 
 async fn import(admin: &Admin, account: &str, incoming: &mut Incoming) -> Outcome<Counted> {
     let mut importer = admin.importer(account).await?;
-    let kept = admin.keep_imported(account).await?;
+    let mut kept = None;
     let octets_max = admin.message_octets_max();
     while let Some(imported) = next::<Imported>(incoming).await? {
         match imported {
@@ -280,11 +279,15 @@ async fn import(admin: &Admin, account: &str, incoming: &mut Incoming) -> Outcom
                     .octets(letter.octets, octets_max.saturating_mul(2))
                     .await?;
                 importer.put(&letter, octets).await?;
+                // Before the first message is bound; not where none is taken.
+                if kept.is_none() && importer.waits() {
+                    kept = Some(admin.keep_imported(account).await?);
+                }
             }
         }
     }
     let mut counted = importer.finish().await?;
-    if kept {
+    if kept == Some(true) {
         counted.notes.push(format!(
             "what was imported stays for ever: `restante hold set {account} --follow` lets the \
              account follow the default again"
@@ -313,7 +316,7 @@ async fn unique_ids(
             unique_id: state.unique_id(row.email),
             octets: row.maildrop_size(false),
             uid: row.uid.value(),
-            received: rfc3339(row.internal_date),
+            received: row.internal_date.seconds,
         };
         outgoing.line(&Reply::UniqueId(line)).await?;
         count += 1;
@@ -355,12 +358,4 @@ async fn export(
         "mail exported"
     );
     Ok(counted)
-}
-
-/// A date as people and programs write it. RFC 3339.
-fn rfc3339(date: InternalDate) -> String {
-    let moment = jiff::Timestamp::from_second(date.seconds).unwrap_or_default();
-    let zone = jiff::tz::Offset::from_seconds(i32::from(date.zone_minutes) * 60);
-    let zone = zone.unwrap_or(jiff::tz::Offset::UTC);
-    moment.display_with_offset(zone).to_string()
 }

@@ -3,7 +3,7 @@
 //! `dovecot-keywords` explains.
 
 use super::tree::{Entry, Kind, Tree};
-use super::unique_ids::Uids;
+use super::unique_ids::{UIDS, Uids};
 use super::{
     At as _, MailError, Message, Sink, Source, UniqueIds, lines_out, mailbox_name, to_crlf,
 };
@@ -30,6 +30,9 @@ const KEYWORDS_MAX: usize = 26;
 const KEYWORDS_OCTETS_MAX: u64 = 1 << 20;
 /// Longest list of subscriptions that is read.
 const SUBSCRIPTIONS_OCTETS_MAX: u64 = 16 << 20;
+/// Where the messages of a folder lie. Some programs take a part away where it is
+/// empty.
+const PARTS: [&str; 2] = ["cur", "new"];
 /// Where subscriptions are kept.
 const SUBSCRIPTIONS: &str = "subscriptions";
 /// How deep folders may lie.
@@ -77,7 +80,7 @@ impl Reader {
         let mut found = Vec::new();
         find(&mut tree, path, &mut Vec::new(), into, &mut found)?;
         if found.is_empty() {
-            let what = "no Maildir: neither it nor a directory in it has `cur` and `new`";
+            let what = "no Maildir: neither it nor a directory in it has `cur` or `new`";
             return Err(MailError::new(path, what));
         }
         let mut octets = 0;
@@ -150,7 +153,7 @@ fn find(
     let (parts, folders): (Vec<Entry>, Vec<Entry>) =
         folders.partition(|folder| matches!(&*folder.name, "cur" | "new" | "tmp"));
     let has = |name: &str| parts.iter().any(|part| part.name == name);
-    if has("cur") && has("new") {
+    if PARTS.iter().any(|part| has(part)) {
         found.push(Folder {
             path: path.into(),
             mailbox: mailbox_name(into, levels),
@@ -211,8 +214,12 @@ fn keywords_of(tree: &mut Tree, folder: &Path) -> Vec<Option<Keyword>> {
 
 /// The files of a folder that are messages, and what stands among them.
 fn files(tree: &Tree, folder: &Path) -> Result<(Vec<Entry>, Vec<Entry>), MailError> {
-    let mut found = tree.entries(&folder.join("cur"))?;
-    found.extend(tree.entries(&folder.join("new"))?);
+    let mut found = Vec::new();
+    for part in tree.entries(folder)? {
+        if part.kind == Kind::Directory && PARTS.contains(&&*part.name) {
+            found.extend(tree.entries(&part.path)?);
+        }
+    }
     found.retain(|entry| !entry.name.starts_with('.') && entry.kind != Kind::Directory);
     Ok(found
         .into_iter()
@@ -338,6 +345,9 @@ pub struct Writer {
     directory: PathBuf,
     /// The keywords of each folder, in the order of their letters.
     folders: BTreeMap<PathBuf, Vec<Keyword>>,
+    /// The lines of the Maildir's own list of unique-ids.
+    uids: String,
+    uid_next: u32,
     count: u64,
 }
 
@@ -351,6 +361,8 @@ impl Writer {
         let mut writer = Self {
             directory: directory.into(),
             folders: BTreeMap::new(),
+            uids: String::new(),
+            uid_next: 1,
             count: 0,
         };
         writer.mailbox(&MailboxName::inbox())?;
@@ -363,6 +375,20 @@ impl Writer {
         }
         let levels: Vec<String> = name.as_str().split('/').map(encode).collect();
         self.directory.join(format!(".{}", levels.join(".")))
+    }
+
+    /// Writes which unique-ids POP3 has shown, where Dovecot and `import` look for
+    /// them.
+    fn write_uids(&self) -> Result<(), MailError> {
+        if self.uids.is_empty() {
+            return Ok(());
+        }
+        // Every export numbers anew, so that its UIDVALIDITY is its own.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let seconds = now.map_or(1, |now| now.as_secs());
+        let validity = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
+        let text = format!("3 V{validity} N{}\n{}", self.uid_next, self.uids);
+        super::write_text(&self.directory.join(UIDS), &text)
     }
 
     /// The letters of a message's keywords; new ones take the next letter.
@@ -401,12 +427,11 @@ impl Sink for Writer {
     fn mailbox(&mut self, name: &MailboxName) -> Result<(), MailError> {
         let folder = self.folder(name);
         for part in ["cur", "new", "tmp"] {
-            let directory = folder.join(part);
-            fs::create_dir_all(&directory).at(&directory)?;
+            super::make_directory(&folder.join(part))?;
         }
         if !name.is_inbox() {
             let mark = folder.join("maildirfolder");
-            File::create(&mark).at(&mark)?;
+            super::new_file(&mark).at(&mark)?;
         }
         self.folders.entry(folder).or_default();
         Ok(())
@@ -418,7 +443,7 @@ impl Sink for Writer {
             format!("{}\n", levels.join("."))
         };
         let file = self.directory.join(SUBSCRIPTIONS);
-        fs::write(&file, names.iter().map(line).collect::<String>()).at(&file)
+        super::write_text(&file, &names.iter().map(line).collect::<String>())
     }
 
     fn put(&mut self, message: &Message) -> Result<(), MailError> {
@@ -451,7 +476,17 @@ impl Sink for Writer {
         let modified = UNIX_EPOCH + Duration::from_secs(seconds);
         write(&draft, &message.octets, modified).at(&draft)?;
         let file = folder.join("cur").join(format!("{name}:2,{letters}"));
-        fs::rename(&draft, &file).at(&file)
+        fs::rename(&draft, &file).at(&file)?;
+        if let Some(id) = message
+            .unique_id
+            .as_ref()
+            .filter(|_| folder == self.directory)
+        {
+            self.uids
+                .push_str(&format!("{} P{id} :{name}\n", self.uid_next));
+            self.uid_next += 1;
+        }
+        Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<u64, MailError> {
@@ -463,9 +498,9 @@ impl Sink for Writer {
             let text: String = lines
                 .map(|(at, keyword)| format!("{at} {keyword}\n"))
                 .collect();
-            let file = folder.join("dovecot-keywords");
-            fs::write(&file, text).at(&file)?;
+            super::write_text(&folder.join("dovecot-keywords"), &text)?;
         }
+        self.write_uids()?;
         let tree = Tree::open(&self.directory)?;
         let mut count = 0;
         for folder in self.folders.keys() {
@@ -480,7 +515,7 @@ impl Sink for Writer {
 }
 
 fn write(path: &Path, octets: &[u8], modified: SystemTime) -> std::io::Result<()> {
-    let mut file = BufWriter::new(File::create_new(path)?);
+    let mut file = BufWriter::new(super::new_file(path)?);
     for (line, end) in lines_out(octets) {
         file.write_all(line)?;
         file.write_all(end)?;
@@ -531,6 +566,46 @@ mod tests {
         assert!(path.join(".Archive.v1&AC4-0.Gr&APYA3w-e/cur").is_dir());
         assert!(path.join(".Empty/maildirfolder").is_file());
         assert!(Writer::create(&path).is_err(), "it is not empty");
+        tests::is_private(&path);
+    }
+
+    #[test]
+    fn unique_ids_come_back_with_what_pop3_shows() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        let mut messages = Vec::new();
+        for (seconds, id) in [(9, "b:1"), (7, "a"), (8, "0000002d4c0907b0")] {
+            let mut message = message("INBOX", "x\r\n", &["\\Seen"]);
+            message.date.seconds = seconds;
+            message.unique_id = Some(id.to_owned());
+            messages.push(message);
+        }
+        let mut writer = Box::new(Writer::create(&path).unwrap());
+        for message in &messages {
+            writer.put(message).unwrap();
+        }
+        writer.finish().unwrap();
+        assert_eq!(read_all(&path), messages);
+        tests::is_private(&path);
+    }
+
+    #[test]
+    fn a_folder_may_lack_cur_or_new() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        for part in ["cur", ".New/new", ".Cur/cur", ".Cur/tmp", ".None/tmp"] {
+            fs::create_dir_all(path.join(part)).unwrap();
+        }
+        fs::write(path.join(".New/new/1.a"), "new\n").unwrap();
+        fs::write(path.join(".Cur/cur/1.a:2,"), "cur\n").unwrap();
+        let read = read_all(path);
+        let read: Vec<_> = read
+            .iter()
+            .map(|m| (m.mailbox.as_str(), &*m.octets))
+            .collect();
+        assert_eq!(read, [("Cur", b"cur\r\n" as &[u8]), ("New", b"new\r\n")]);
+        let reader = Reader::open(path, None, 1 << 20, UniqueIds::default()).unwrap();
+        assert_eq!(reader.mailboxes().len(), 3);
     }
 
     #[test]

@@ -13,9 +13,12 @@ use super::{
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use terms::{Date, Flag, FlagSet, InternalDate, Keyword, MailboxName, SystemFlag};
 
+/// What a file is told that is none.
+const NO_MBOX: &str = "no mbox: it does not begin with `From `";
 /// The longest line that is read at one time; longer ones are read in pieces.
 const LINE_OCTETS_MAX: u64 = 1 << 20;
 
@@ -57,6 +60,10 @@ impl Reader {
         let tree = if is_directory {
             let mut tree = Tree::open(path)?;
             walk(&mut tree, path, &mut Vec::new(), into, &mut found)?;
+            if found.is_empty() {
+                let what = "no mbox: no file in it begins with `From `";
+                return Err(MailError::new(path, what));
+            }
             found.sort();
             tree
         } else {
@@ -100,9 +107,10 @@ fn walk(
         levels.push(level);
         match entry.kind {
             Kind::Directory if levels.len() < 16 => walk(tree, &entry.path, levels, into, found)?,
-            Kind::File if is_mbox(tree, &entry.path)? => {
-                found.push((entry.path, mailbox_name(into, levels)));
-            }
+            Kind::File => match is_mbox(tree, &entry.path)? {
+                true => found.push((entry.path, mailbox_name(into, levels))),
+                false => tree.leave_out_for(&entry, NO_MBOX),
+            },
             Kind::Link => tree.leave_out(&entry),
             _ => {}
         }
@@ -165,10 +173,7 @@ impl OpenFile {
         if open.line.starts_with(b"From ") {
             open.from_line = Some(std::mem::take(&mut open.line));
         } else if !open.line.is_empty() {
-            return Err(MailError::new(
-                &open.path,
-                "no mbox: it does not begin with `From `",
-            ));
+            return Err(MailError::new(&open.path, NO_MBOX));
         }
         Ok(open)
     }
@@ -225,6 +230,11 @@ impl OpenFile {
         // The blank line before the next From_ line is no part of the message.
         if blank {
             octets.truncate(octets.len().saturating_sub(2));
+        }
+        if octets.is_empty() {
+            let sender = String::from_utf8_lossy(&from_line).trim().to_owned();
+            let what = format!("no message follows the line, left out: {sender}");
+            return Some(Err(MailError::new(&self.path, what)));
         }
         let date = date_of_from_line(&from_line).unwrap_or(InternalDate {
             seconds: 0,
@@ -457,11 +467,12 @@ impl Writer {
         if !same {
             self.close()?;
             if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent).at(parent)?;
+                super::make_directory(parent)?;
             }
             let file = File::options()
                 .create(true)
                 .append(true)
+                .mode(0o600)
                 .open(&path)
                 .at(&path)?;
             self.files.insert(name.clone(), path.clone());
@@ -655,6 +666,7 @@ mod tests {
         assert!(text.contains("From x@y Fri Jul  8 12:08:34 2011\n"));
         assert!(text.contains("\n>From me\n>>From you\n"));
         assert!(Writer::create(&path).is_err(), "it is not empty");
+        tests::is_private(&path);
     }
 
     #[test]
@@ -676,6 +688,28 @@ mod tests {
         assert!(read[0].octets.ends_with(b"no split.\r\n"));
         // The message's own fields stay in it.
         assert!(read[1].octets.starts_with(b"Subject: b\r\nStatus: RO\r\n"));
+    }
+
+    #[test]
+    fn what_is_no_mbox_or_no_message_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let open = || Reader::open(path, None, 1_000, UniqueIds::default());
+        let refused = |reader: Result<Reader, MailError>| reader.err().unwrap().to_string();
+        fs::write(path.join("notes.txt"), "not mail\n").unwrap();
+        assert!(refused(open()).contains("no file in it begins with `From `"));
+        fs::write(path.join("bare"), "From a@b Fri Jul  8 12:08:34 2011\n").unwrap();
+        let mut reader = open().unwrap();
+        let mut named = Vec::new();
+        while let Some(next) = reader.next() {
+            named.push(next.unwrap_err().to_string());
+        }
+        assert_eq!(named.len(), 2, "{named:?}");
+        assert!(named[0].ends_with("notes.txt: no mbox: it does not begin with `From `"));
+        assert!(
+            named[1].contains("no message follows the line"),
+            "{named:?}"
+        );
     }
 
     #[test]

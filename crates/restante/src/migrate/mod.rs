@@ -12,7 +12,9 @@ mod unique_ids;
 
 pub use unique_ids::UniqueIds;
 
-use std::io;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use terms::{FlagSet, InternalDate, MailboxName};
 
@@ -139,7 +141,7 @@ fn mailbox_name(under: Option<&MailboxName>, levels: &[String]) -> MailboxName {
 
 /// Makes `directory`, which must not hold anything yet.
 fn empty_directory(directory: &Path) -> Result<(), MailError> {
-    std::fs::create_dir_all(directory).at(directory)?;
+    make_directory(directory)?;
     match std::fs::read_dir(directory).at(directory)?.next() {
         None => Ok(()),
         Some(_) => Err(MailError::new(
@@ -147,6 +149,29 @@ fn empty_directory(directory: &Path) -> Result<(), MailError> {
             "is not empty; write to a new directory, so that nothing is mixed or lost",
         )),
     }
+}
+
+/// Makes a directory, and those above it, for its owner alone: it holds somebody's
+/// mail.
+fn make_directory(directory: &Path) -> Result<(), MailError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(directory).at(directory)
+}
+
+/// Makes a file, for its owner alone.
+fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Makes a file of a text.
+fn write_text(path: &Path, text: &str) -> Result<(), MailError> {
+    let written = new_file(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.at(path)
 }
 
 /// Lines outside end in LF, or in CRLF; inside in CRLF.
@@ -183,7 +208,21 @@ fn lines_out(octets: &[u8]) -> impl Iterator<Item = (&[u8], &'static [u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
     use terms::Flag;
+
+    /// Nothing below a directory is for others than its owner.
+    pub(super) fn is_private(directory: &Path) {
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(directory), 0o700, "{}", directory.display());
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => is_private(&path),
+                false => assert_eq!(mode(&path), 0o600, "{}", path.display()),
+            }
+        }
+    }
 
     /// A message that came in July 2011.
     pub(super) fn message(mailbox: &str, octets: &str, flags: &[&str]) -> Message {

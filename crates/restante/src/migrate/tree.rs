@@ -175,6 +175,11 @@ impl Tree {
         });
     }
 
+    /// Notes what stands there for another reason.
+    pub(super) fn leave_out_for(&mut self, entry: &Entry, what: &str) {
+        self.left_out.push(MailError::new(&entry.path, what));
+    }
+
     /// The next of what was left out that nobody has been told.
     pub(super) fn next_left_out(&mut self) -> Option<MailError> {
         self.left_out.pop()

@@ -13,6 +13,9 @@ use terms::{Uid, UidValidity};
 /// Longest list that is read: millions of messages.
 const LIST_OCTETS_MAX: u64 = 256 << 20;
 
+/// Dovecot's list of a folder's messages.
+pub(super) const UIDS: &str = "dovecot-uidlist";
+
 /// Where unique-ids are taken from.
 #[derive(Clone, Debug)]
 pub struct UniqueIds {
@@ -70,7 +73,7 @@ impl UniqueIds {
     /// `courierpop3dsizelist`.
     pub(super) fn of_folder(&self, tree: &mut Tree, folder: &Path) -> Uids {
         let mut read = |name: &str| tree.text(&folder.join(name), LIST_OCTETS_MAX);
-        if let Some(text) = read("dovecot-uidlist") {
+        if let Some(text) = read(UIDS) {
             return dovecot(&text, &self.form);
         }
         let courier = read("courierpop3dsizelist");
@@ -150,9 +153,12 @@ fn dovecot(text: &str, form: &UniqueIdForm) -> Uids {
         let Ok(uid) = uid.parse::<u32>() else {
             continue;
         };
-        let (keys, name) = match rest.split_once(':') {
-            Some((keys, name)) if version != "1" => (keys, name),
-            _ => ("", rest),
+        // A unique-id may have a colon in it, but no blank.
+        let (keys, name) = match (rest.strip_prefix(':'), rest.split_once(" :")) {
+            _ if version == "1" => ("", rest),
+            (Some(name), _) => ("", name),
+            (None, Some((keys, name))) => (keys, name),
+            (None, None) => ("", rest),
         };
         let name = base(name).to_owned();
         let kept = keys.split(' ').find_map(|word| word.strip_prefix('P'));
@@ -223,10 +229,10 @@ mod tests {
     #[test]
     fn dovecot_keeps_some_and_makes_others() {
         let version3 =
-            "3 V1275660208 N46 G3085f01b\n45 :a\n7 W12 S11 PUID7-1 :b:2,S\nx :c\n9 P :d\n";
+            "3 V1275660208 N46 G3085f01b\n45 :a\n7 W12 S11 PUID7:1 :b:2,S\nx :c\n9 P :d\n";
         let uids = dovecot(version3, &form("dovecot"));
         assert_eq!(uids.unique_ids["a"], "0000002d4c0907b0");
-        assert_eq!(uids.unique_ids["b"], "UID7-1");
+        assert_eq!(uids.unique_ids["b"], "UID7:1");
         assert_eq!(uids.unique_ids.len(), 2);
         assert_eq!(uids.order["b"], 7);
         let version1 = "1 1275660208 46\n45 a\n46 b:2,S\n";
