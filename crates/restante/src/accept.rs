@@ -19,6 +19,9 @@ use tracing::{debug, info, warn};
 /// open no more files.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How often that is logged.
+const TELL: Duration = Duration::from_secs(10);
+
 /// A session on its way.
 pub type Session = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -189,6 +192,7 @@ pub fn listen(bound: Bound, tls: Option<Tls>, begin: Begin, sessions: &Sessions)
 
 async fn accept_all(listener: Listener, door: Arc<Door>) {
     let (node, protocol) = (Arc::clone(&door.sessions.0.node), door.protocol);
+    let mut failures = Failures::default();
     loop {
         // Accepting is cancel safe: a connection is either taken or still waits.
         let accepted = tokio::select! {
@@ -198,7 +202,9 @@ async fn accept_all(listener: Listener, door: Arc<Door>) {
         let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!(%protocol, %error, "a connection could not be taken");
+                if let Some(times) = failures.tell(node.env.monotonic()) {
+                    warn!(%protocol, %error, times, "connections could not be taken");
+                }
                 node.env.sleep(PAUSE).await;
                 continue;
             }
@@ -216,6 +222,25 @@ async fn accept_all(listener: Listener, door: Arc<Door>) {
                 drop(place);
             }
         });
+    }
+}
+
+/// Failures to take a connection that nobody has been told of.
+#[derive(Default)]
+struct Failures {
+    count: u64,
+    told: Option<Duration>,
+}
+
+impl Failures {
+    /// One more, at this moment: how many there were, where it is time to say so.
+    fn tell(&mut self, now: Duration) -> Option<u64> {
+        self.count += 1;
+        if self.told.is_some_and(|told| now < told + TELL) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.count))
     }
 }
 
@@ -294,4 +319,18 @@ async fn refuse(mut stream: Stream, protocol: Protocol, why: &str) {
     };
     stream.queue(line.as_bytes());
     stream.close_patiently().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_at_times() {
+        let mut failures = Failures::default();
+        let told: Vec<u64> = (0..250)
+            .filter_map(|tenth| failures.tell(PAUSE * tenth))
+            .collect();
+        assert_eq!(told, [1, 100, 100]);
+    }
 }

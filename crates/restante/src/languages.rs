@@ -1,11 +1,12 @@
 //! The languages of POP3's replies that an operator has added. RFC 6856 §3.
 
 use crate::config::Config;
-use crate::error::{Outcome, While as _};
+use crate::error::{Failure, Outcome, While as _};
 use serde::Deserialize;
 use serve::pop3::{Language, Languages, language};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// A language, as the file has it.
 #[derive(Deserialize)]
@@ -23,16 +24,38 @@ struct Entry {
 /// # Errors
 /// Says which text is wrong, and why.
 pub fn load(config: &Config) -> Outcome<Languages> {
-    let mut more = Vec::new();
-    if let Some(file) = &config.pop3.languages {
-        let text = std::fs::read_to_string(file).when(file.display())?;
-        let entries: BTreeMap<String, Entry> = toml::from_str(&text).when(file.display())?;
-        for (tag, entry) in entries {
-            let made = Language::new(&tag, &entry.name, &entry.texts);
-            more.push(made.when(file.display())?);
-        }
-    }
-    Languages::new(more, &config.pop3.language).when("`language` in [pop3]")
+    read(config).map_err(|(key, why)| Failure::new(format!("`{key}` in [pop3]: {why}")))
+}
+
+/// The same.
+///
+/// # Errors
+/// Which key of `[pop3]` is wrong, and why.
+pub fn read(config: &Config) -> Result<Languages, (&'static str, String)> {
+    let more = match &config.pop3.languages {
+        Some(file) => further(file).map_err(|why| ("languages", why.to_string()))?,
+        None => Vec::new(),
+    };
+    let mut tags = vec!["en".to_owned(), "de".to_owned()];
+    tags.extend(more.iter().map(|language| language.tag().to_owned()));
+    let preferred = &config.pop3.language;
+    Languages::new(more, preferred).map_err(|_| {
+        let known = tags.join(", ");
+        let why = format!(
+            "there is no language `{preferred}`; there are {known}, and `languages` adds others"
+        );
+        ("language", why)
+    })
+}
+
+/// What a file adds.
+fn further(file: &Path) -> Outcome<Vec<Language>> {
+    let text = std::fs::read_to_string(file).when(file.display())?;
+    let entries: BTreeMap<String, Entry> = toml::from_str(&text).when(file.display())?;
+    let entries = entries.into_iter();
+    let made = entries
+        .map(|(tag, entry)| Language::new(&tag, &entry.name, &entry.texts).when(file.display()));
+    made.collect()
 }
 
 /// The file that a translation begins with: all texts, in German.

@@ -9,6 +9,11 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+/// Connections that may wait to be taken: programs that all come back at one time after
+/// a restart. The standard library asks for 128; asked again, the system takes the new
+/// number. listen(2)
+const BACKLOG: i32 = 1_024;
+
 /// An open socket.
 #[derive(Debug)]
 pub enum Socket {
@@ -178,6 +183,7 @@ fn explain(error: &io::Error) -> String {
 fn tcp(host: &str, port: u16) -> io::Result<Vec<(Address, Socket)>> {
     let open = |address: SocketAddr| -> io::Result<(Address, Socket)> {
         let listener = TcpListener::bind(address)?;
+        rustix::net::listen(&listener, BACKLOG)?;
         Ok((tcp_address(listener.local_addr()?), Socket::Tcp(listener)))
     };
     if host == "*" {
@@ -209,6 +215,7 @@ fn unix(path: &Path, mode: Mode) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path);
     rustix::process::umask(before);
     let listener = listener?;
+    rustix::net::listen(&listener, BACKLOG)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode.0))?;
     Ok(listener)
 }

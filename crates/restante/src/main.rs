@@ -17,6 +17,7 @@ mod config;
 mod console;
 mod control;
 mod demo;
+mod descriptors;
 mod error;
 mod languages;
 mod listen;

@@ -165,22 +165,47 @@ fn clients(config: &Config) -> Option<(&PathBuf, ClientName)> {
 
 /// The settings that have changed and cannot be changed while the server runs.
 fn needs_restart<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str> {
+    // Taken apart whole: a new setting has to be named here, or is none that compiles.
+    let Config {
+        data,
+        hostname,
+        default_domain,
+        separator,
+        nul,
+        over_quota,
+        quota_warnings,
+        texts,
+        user,
+        group,
+        listen,
+        tls,
+        auth,
+        limits,
+        imap,
+        pop3,
+        hold: _,
+        metrics,
+        log,
+    } = old;
     [
-        ("data", old.data != new.data),
-        ("hostname", old.hostname != new.hostname),
-        ("default-domain", old.default_domain != new.default_domain),
-        ("separator", old.separator != new.separator),
-        ("user", old.user != new.user || old.group != new.group),
-        ("listen", old.listen != new.listen),
-        ("tls", old.tls.is_some() != new.tls.is_some()),
+        ("data", *data != new.data),
+        ("hostname", *hostname != new.hostname),
+        ("default-domain", *default_domain != new.default_domain),
+        ("separator", *separator != new.separator),
+        ("nul", *nul != new.nul),
+        ("over-quota", *over_quota != new.over_quota),
+        ("quota-warnings", *quota_warnings != new.quota_warnings),
+        ("texts", *texts != new.texts),
+        ("user", *user != new.user || *group != new.group),
+        ("listen", *listen != new.listen),
+        ("tls", tls.is_some() != new.tls.is_some()),
         ("tls.client-ca", clients(old) != clients(new)),
-        ("auth", old.auth != new.auth),
-        ("limits", old.limits != new.limits),
-        ("quota-warnings", old.quota_warnings != new.quota_warnings),
-        ("over-quota", old.over_quota != new.over_quota),
-        ("texts", old.texts != new.texts),
-        ("metrics", old.metrics != new.metrics),
-        ("log.format", old.log.format != new.log.format),
+        ("auth", *auth != new.auth),
+        ("limits", *limits != new.limits),
+        ("imap", *imap != new.imap),
+        ("pop3", *pop3 != new.pop3),
+        ("metrics", *metrics != new.metrics),
+        ("log.format", log.format != new.log.format),
     ]
     .into_iter()
     .filter_map(|(what, changed)| changed.then_some(what))
@@ -218,3 +243,22 @@ async fn open(place: &Place) -> Result<Opened, OpenError> {
 const OPEN_MAX: Duration = Duration::from_secs(5);
 /// How often it is tried.
 const OPEN_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_restart_is_named() {
+        let old = Config::default();
+        let named = |change: &dyn Fn(&mut Config)| {
+            let mut new = old.clone();
+            change(&mut new);
+            needs_restart(&old, &new).collect::<Vec<_>>()
+        };
+        assert!(named(&|new| new.hold.run_percent = 1).is_empty());
+        assert_eq!(named(&|new| new.pop3.exclusive = true), ["pop3"]);
+        assert_eq!(named(&|new| new.imap.utf8_accept = false), ["imap"]);
+        assert_eq!(named(&|new| new.nul = crate::config::Nul::Refuse), ["nul"]);
+    }
+}

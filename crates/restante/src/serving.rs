@@ -2,6 +2,7 @@
 
 use crate::cli::Common;
 use crate::config::{Address, Config};
+use crate::descriptors;
 use crate::error::{Failure, Outcome, While as _};
 use crate::listen::{Bound, Inherited, Socket, bind};
 use crate::log;
@@ -24,6 +25,7 @@ pub fn serve(common: &Common) -> Outcome {
         ));
     }
     log::begin(&place.config.log);
+    descriptors::raise(&place.config);
     let prepared = prepare(place)?;
     crate::commands::runtime()?.block_on(prepared.run(async |_| Ok(())))
 }

@@ -1,5 +1,7 @@
 //! `restante config` and what it says about wrong files.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use common::{bad, good, run};
@@ -9,7 +11,20 @@ use std::fs;
 fn the_example_is_right_once_its_paths_are() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("restante.toml");
-    fs::write(&file, good(&run(&["config", "example"]))).unwrap();
+    let example = good(&run(&["config", "example"]));
+    fs::write(&file, &example).unwrap();
+    let said = bad(&run(&["config", "check", file.to_str().unwrap()]));
+    assert!(said.contains("/etc/restante/certificate.pem: "), "{said}");
+    let here = directory.path().to_str().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(directory.path().join("certificate.pem"), made.cert.pem()).unwrap();
+    fs::write(
+        directory.path().join("key.pem"),
+        made.signing_key.serialize_pem(),
+    )
+    .unwrap();
+    let example = example.replace("/etc/restante/", &format!("{here}/"));
+    fs::write(&file, example.replace("unix:/run/restante/", "unix:/run/")).unwrap();
     let file = file.to_str().unwrap();
     assert_eq!(
         good(&run(&["config", "check", file])),
@@ -87,6 +102,61 @@ fn the_operators_texts_are_checked() {
     fs::remove_dir_all(&texts).unwrap();
     let said = bad(&run(&["config", "check", file]));
     assert!(said.contains(texts.to_str().unwrap()), "{said}");
+}
+
+#[test]
+fn what_leads_nowhere_is_said_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("restante.toml");
+    let file = path.to_str().unwrap();
+    let here = directory.path().to_str().unwrap();
+    fs::write(directory.path().join("no.pem"), "no PEM\n").unwrap();
+    let check = |before: &str, after: &str, expected: &str| {
+        let listen = "[[listen]]\nprotocol = \"imap\"\naddress = \"127.0.0.1:1\"\n";
+        fs::write(&path, format!("data = \"/d\"\n{before}\n{listen}{after}\n")).unwrap();
+        let said = bad(&run(&["config", "check", file]));
+        assert!(said.contains(&format!("{file}:{expected}")), "{said}");
+    };
+    check(
+        "user = \"nosuchuser\"",
+        "",
+        "2: there is no user `nosuchuser`; make it",
+    );
+    check(
+        "user = \"root\"\ngroup = \"nosuchgroup\"",
+        "",
+        "3: there is no group `nosuchgroup`; make it",
+    );
+    let tls = |certificate: &str| {
+        format!("[tls]\ncertificate = \"{here}/{certificate}\"\nkey = \"{here}/key.pem\"")
+    };
+    check(
+        "",
+        &tls("gone.pem"),
+        &format!("7: {here}/gone.pem: No such file"),
+    );
+    check(
+        "",
+        &tls("no.pem"),
+        &format!("7: {here}/no.pem: there is no certificate in it"),
+    );
+    let socket = format!("[[listen]]\nprotocol = \"lmtp\"\naddress = \"unix:{here}/gone/lmtp\"");
+    check(
+        "",
+        &socket,
+        &format!("8: there is no directory {here}/gone; make it"),
+    );
+    check(
+        "",
+        "[pop3]\nlanguage = \"xx\"",
+        "7: there is no language `xx`; there are en, de, and `languages` adds others",
+    );
+    let languages = format!("[pop3]\nlanguages = \"{here}/gone.toml\"");
+    check(
+        "",
+        &languages,
+        &format!("7: {here}/gone.toml: No such file"),
+    );
 }
 
 #[test]

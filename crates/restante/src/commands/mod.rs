@@ -64,11 +64,13 @@ fn configuration(command: ConfigCommand, common: &Common) -> Outcome {
             let file = file.or_else(|| common.config.clone());
             let file: PathBuf = file.ok_or_else(|| Failure::new("which file? Name one"))?;
             let config = Config::read(&file)?;
-            crate::languages::load(&config)?;
+            let notes = config::surroundings(&file, &config)?;
             crate::texts::load(&config)?;
-            let right = serde_json::json!({ "file": file, "right": true });
+            let right = serde_json::json!({ "file": file, "right": true, "notes": notes });
             show(common.json, &right, |_| {
-                format!("{} is right\n", file.display())
+                let notes = notes.iter().map(|note| format!("not judged: {note}\n"));
+                let notes: String = notes.collect();
+                format!("{notes}{} is right\n", file.display())
             })
         }
     }

@@ -81,13 +81,13 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Collects faults against one text.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
     faults: Vec<Fault>,
 }
 
 impl Reader<'_> {
-    fn fault(&mut self, at: Option<Range<usize>>, what: String, right: Option<String>) {
+    pub(super) fn fault(&mut self, at: Option<Range<usize>>, what: String, right: Option<String>) {
         let line = at.map(|at| line_of(self.text, at.start));
         self.faults.push(Fault { line, what, right });
     }
@@ -283,14 +283,7 @@ impl Reader<'_> {
                 self.fault(at.map(Spanned::span), what, Some(right));
             }
         }
-        if let Some(Address::Unix(_)) = &config.metrics.address {
-            let metrics = root.get("metrics");
-            let metrics = metrics.and_then(|metrics| metrics.get_ref().as_table());
-            let at = metrics.and_then(|metrics| metrics.get("address"));
-            let right = "write for example \"127.0.0.1:9143\"".to_owned();
-            let what = "metrics are told by TCP only".to_owned();
-            self.fault(at.map(Spanned::span), what, Some(right));
-        }
+        self.sense(root, config);
         if config.data.as_os_str().is_empty() {
             let at = root.get("data").map(Spanned::span);
             let right = "write the path of a directory".to_owned();
@@ -384,13 +377,30 @@ pub(super) fn address_line(text: &str, listener: usize) -> Option<usize> {
     Some(line_of(text, address.span().start))
 }
 
+/// The line of a value, by the names of the tables and its own; an entry of a list by
+/// its number, from zero.
+pub(super) fn key_line(text: &str, keys: &[&str]) -> Option<usize> {
+    let root = DeTable::parse(text).ok()?;
+    let (first, rest) = keys.split_first()?;
+    let mut value = root.get_ref().get(*first)?;
+    for key in rest {
+        value = match value.get_ref() {
+            DeValue::Array(entries) => entries.get(key.parse::<usize>().ok()?)?,
+            other => other.as_table()?.get(*key)?,
+        };
+    }
+    Some(line_of(text, value.span().start))
+}
+
 /// `[auth.oauth]`
 fn oauth<'a, 'i>(root: &'a DeTable<'i>) -> Option<&'a Spanned<DeValue<'i>>> {
     root.get("auth")?.get_ref().as_table()?.get("oauth")
 }
 
 /// The entries of `[[listen]]`.
-fn listeners<'a, 'i>(root: &'a DeTable<'i>) -> impl Iterator<Item = &'a Spanned<DeValue<'i>>> {
+pub(super) fn listeners<'a, 'i>(
+    root: &'a DeTable<'i>,
+) -> impl Iterator<Item = &'a Spanned<DeValue<'i>>> {
     let array = root
         .get("listen")
         .and_then(|value| value.get_ref().as_array());
@@ -422,10 +432,11 @@ fn in_our_words(message: &str) -> (String, Option<String>) {
     let quoted = found.split_once(['`', '"']).map(|(_, quoted)| quoted);
     let value = quoted.map_or(found, |quoted| quoted.trim_end_matches(['`', '"']));
     let right = match expected {
-        "u8" => "a whole number from 0 to 255".to_owned(),
+        "u8" => "a whole number from 0 to 100".to_owned(),
         "u32" => format!("a whole number from 0 to {}", u32::MAX),
         "u64" => "a whole number from 0".to_owned(),
         "a boolean" => "true or false".to_owned(),
+        "path string" => "a path in quotes".to_owned(),
         "a string" => "a text in quotes".to_owned(),
         "a sequence" => "a list, in brackets".to_owned(),
         other => other.replace('`', "\""),
@@ -474,7 +485,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -492,12 +503,13 @@ mod tests {
     }
 
     /// `expected` holds one line for each fault.
-    fn check(text: &str, expected: &[&str]) {
+    pub(in super::super) fn check(text: &str, expected: &[&str]) {
         let error = parse(Path::new("r.toml"), text).unwrap_err();
         assert_eq!(error.to_string(), expected.join("\n"), "{text}");
     }
 
-    const IMAP: &str = "[[listen]]\nprotocol = \"imap\"\naddress = \"127.0.0.1:143\"\n";
+    pub(in super::super) const IMAP: &str =
+        "[[listen]]\nprotocol = \"imap\"\naddress = \"127.0.0.1:143\"\n";
 
     #[test]
     fn a_short_file_is_enough() {
@@ -654,6 +666,14 @@ mod tests {
                 &[&format!("r.toml:6: {expected}")],
             );
         }
+    }
+
+    #[test]
+    fn a_path_stands_in_quotes() {
+        check(
+            &format!("data = 5\n{IMAP}"),
+            &["r.toml:1: `5` cannot be here; write a path in quotes"],
+        );
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod auth;
 mod check;
 mod example;
 mod oauth;
+mod sense;
+mod surroundings;
 mod table;
 mod value;
 
@@ -16,6 +18,7 @@ pub use auth::{Auth, ClientName, Scram};
 pub use check::ConfigError;
 pub use example::example;
 pub use oauth::OAuth;
+pub use surroundings::check as surroundings;
 pub use value::{
     Address, Language, LogFormat, LogLevel, Mode, Nul, Octets, OverQuota, Percents, Protocol,
     Proxies, Span, Until,

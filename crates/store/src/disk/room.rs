@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::io::Disk;
+use super::options::Options;
 use std::io;
 
 /// What may still be written.
@@ -26,6 +27,8 @@ const CHECK_OCTETS_MAX: u64 = 4 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct RoomWatch {
     room: Room,
+    /// What the log has last said of it.
+    told: Room,
     checked: Option<u64>,
     /// Whether the reserve is there.
     reserved: bool,
@@ -87,9 +90,24 @@ impl RoomWatch {
         } else {
             Room::Enough
         };
+        if self.room != self.told {
+            self.told = self.room;
+            self.tell(free, missing, options);
+        }
         if self.room == Room::Lowest {
             self.give_up(core);
         }
+    }
+
+    /// Says that something else may be written now than before.
+    fn tell(&self, free: u64, missing: u64, options: &Options) {
+        let wanted = options.low_octets.saturating_add(missing);
+        let what = match self.room {
+            Room::Enough => "there is room again: everything is taken",
+            Room::Low => "room is low: no mail is taken",
+            Room::Lowest => "room is at its lowest: only what frees some is done",
+        };
+        tracing::warn!(free_octets = free, wanted_octets = wanted, what);
     }
 
     /// The disk has said that it is full.
