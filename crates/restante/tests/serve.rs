@@ -10,7 +10,7 @@ use common::{
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -476,6 +476,38 @@ fn a_load_balancer_says_for_whom_it_has_connected() {
     // Before TLS, in one packet with what begins it.
     let header = b"PROXY TCP4 192.0.2.3 192.0.2.9 5000 993\r\n";
     connect_tls_after(imaps, &cert, header).until("* OK ");
+    assert_eq!(server.end().0, Some(0));
+}
+
+/// Version 2 of that header, from a load balancer that is listed, and from a stranger:
+/// what a stranger says of its address is a command like any other.
+#[test]
+fn only_who_is_listed_says_for_whom_it_has_connected() {
+    let directory = tempfile::tempdir().unwrap();
+    let cert = certificate(directory.path());
+    let listeners = [
+        listener("imaps", "127.0.0.1:0") + "proxy-protocol = [\"127.0.0.1\"]\n",
+        listener("imap", "127.0.0.1:0") + "proxy-protocol = [\"192.0.2.0/24\"]\n",
+    ];
+    let config = config(directory.path(), &listeners.concat());
+    let mut server = Server::start(&mut command(&["serve", "--config", &config]));
+    // In the order in which the listeners stand: each is told of once.
+    let (imaps, imap) = (server.port("imaps"), server.port("imap"));
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    header.extend([192, 0, 2, 1, 192, 0, 2, 9, 0x13, 0x88, 0, 143]);
+    let mut listed = connect_tls_after(imaps, &cert, &header);
+    listed.until("* OK ");
+    listed.ask("1 LOGIN anna wrong", "1 NO ");
+    let failed = server.says("login failed");
+    assert_eq!(failed["peer"], "192.0.2.1:5000", "{failed}");
+
+    let mut stranger = TcpStream::connect(("127.0.0.1", imap)).unwrap();
+    stranger.write_all(&header).unwrap();
+    stranger.write_all(b"\r\n1 LOGIN anna wrong\r\n").unwrap();
+    Line::new(stranger).until("1 NO ");
+    let failed = server.says("login failed");
+    let peer = failed["peer"].as_str().unwrap();
+    assert!(peer.starts_with("127.0.0.1:"), "{failed}");
     assert_eq!(server.end().0, Some(0));
 }
 
