@@ -9,7 +9,7 @@ use crate::settings::DAY;
 use crate::state::State;
 use crate::{DeviceId, EmailSet, HoldSettings};
 use std::collections::{BTreeMap, BTreeSet};
-use terms::{MailboxId, SystemFlag, Timestamp};
+use terms::{EmailNumber, MailboxId, SystemFlag, Timestamp};
 
 /// Messages and their octets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,11 +114,13 @@ pub fn preview(
     let mut preview = Preview::default();
     let mut days: BTreeMap<i64, Going> = BTreeMap::new();
     let mut seen = BTreeSet::new();
+    let whole = wholly_within_reach(state)?;
     for row in state.table(MailboxId::INBOX)?.rows() {
         let copies = state.copies(row.email).live;
         // Its octets go with the last of its rows, if all of them are here.
         let first_row = copies <= 1 || seen.insert(row.email);
-        let octets = if copies <= 1 { u64::from(row.size) } else { 0 };
+        let is_free = copies <= 1 || (first_row && whole.contains(&row.email));
+        let octets = if is_free { u64::from(row.size) } else { 0 };
         preview.inbox.add(octets);
         let clock = state
             .clock(row.email)
@@ -154,6 +156,19 @@ pub fn preview(
     preview.going = days.into_values().collect();
     preview.devices = waiting;
     Ok(preview)
+}
+
+/// Emails that have several rows, all of them in INBOX and none flagged: they go
+/// together.
+fn wholly_within_reach(state: &State) -> Result<BTreeSet<EmailNumber>, Refusal> {
+    let mut rows: BTreeMap<EmailNumber, u32> = BTreeMap::new();
+    for row in state.table(MailboxId::INBOX)?.rows() {
+        if state.copies(row.email).live > 1 && !row.flags.has(SystemFlag::Flagged) {
+            *rows.entry(row.email).or_default() += 1;
+        }
+    }
+    rows.retain(|email, count| *count == state.copies(*email).live);
+    Ok(rows.into_keys().collect())
 }
 
 /// Emails whose clocks stop under `hold`: what was only read, where that counts no

@@ -43,6 +43,24 @@ fn rows_of_one_message_give_way_together() {
     super::model::check(&house);
 }
 
+/// What a preview says is free is free when all of that has gone.
+#[test]
+fn a_preview_counts_the_octets_of_rows_that_go_together() {
+    let mut house = House::with_hold(hold(Hold::Span(86_400)));
+    house.deliver(400).unwrap();
+    house.copy(MailboxId::INBOX);
+    house.deliver(100).unwrap();
+    house.collect(DeviceId::DEFAULT, Collect::Dele);
+    let seen = |house: &House| {
+        let seen = preview(&house.state, &house.state.hold(), house.now).unwrap();
+        let total = seen.total();
+        (total.messages, total.octets)
+    };
+    assert_eq!(seen(&house), (3, 500));
+    house.store(1, StoreMode::Add, "\\Flagged");
+    assert_eq!(seen(&house), (2, 100));
+}
+
 /// For the count of rows alone, no more rows go than are too many.
 #[test]
 fn just_enough_rows_give_way() {
