@@ -21,6 +21,7 @@ pub mod sessions;
 pub mod stream;
 #[cfg(test)]
 mod test_tls;
+mod work;
 
 pub use accounts::{Account, Accounts};
 pub use auth::Directory;

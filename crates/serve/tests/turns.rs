@@ -14,9 +14,11 @@ mod script;
 #[expect(dead_code, reason = "transcripts need more of it")]
 mod world;
 
+use account::{Command, SpecialUses};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use terms::MailboxName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use world::World;
 
@@ -141,4 +143,30 @@ async fn a_compressed_flood_keeps_nobody_waiting() {
     };
     let ((), turns) = turns_during(flooded).await;
     assert!(turns >= FLOOD / 128, "{turns} turns");
+}
+
+/// A pattern may take its length times that of each name: others do not wait until a
+/// number of names has been compared.
+#[tokio::test(start_paused = true)]
+async fn patterns_that_hurt_keep_nobody_waiting() {
+    const NAMES: usize = 60;
+    let mut world = World::new();
+    world.account("alice", "secret", &[]).await.unwrap();
+    let account = world.find("alice").await.unwrap();
+    for index in 0..NAMES {
+        let command = Command::CreateMailbox {
+            name: MailboxName::new(&format!("{}{index}", "a".repeat(900))).unwrap(),
+            special_uses: SpecialUses::NONE,
+        };
+        account.execute(command).await.unwrap();
+    }
+    let mut wire = world.connect("imap", 1).await;
+    ask(&mut wire, "a LOGIN alice secret", "a OK").await;
+    let pattern = format!("*{}b", "a%".repeat(300));
+    for command in ["LIST \"\"", "LIST () \"\""] {
+        let command = format!("a {command} {pattern}");
+        let (answer, turns) = turns_during(ask(&mut wire, &command, "a ")).await;
+        assert!(answer.starts_with("a OK"), "{answer}");
+        assert!(turns >= NAMES, "{turns} turns");
+    }
 }

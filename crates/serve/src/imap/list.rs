@@ -8,14 +8,21 @@ use super::session::emit;
 use super::special_use::with_uses;
 use super::user::{Done, User};
 use crate::stream::{Stream, StreamError};
+use crate::work::Work;
 use account::{Mailbox, Rights, State};
 use proto::imap::response::Code;
 use proto::imap::{ListOptions, response};
 use std::collections::{BTreeMap, BTreeSet};
 use terms::{MailboxName, SpecialUse, StatusItem};
 
-/// Names looked at before others get their turn.
-const NAMES_MAX: usize = 256;
+/// Octets of an answer that are gathered before they are sent.
+const OUT_OCTETS: usize = 16 << 10;
+
+/// What telling of a name takes, as [`Work`] counts.
+const NAME_UNITS: usize = 4_000;
+
+/// What a step of comparing it takes.
+const STEP_UNITS: usize = 4;
 
 impl User {
     /// RFC 3501 §6.3.8 and RFC 5258 §3, with \HasChildren and \HasNoChildren (RFC
@@ -51,10 +58,10 @@ impl User {
             let own = state.mailboxes().map(|mailbox| &mailbox.name);
             with_levels(own.chain(others.names()))
         };
-        let patterns = Patterns::new(reference, patterns);
+        let mut patterns = Patterns::new(reference, patterns);
         let listing = Listing {
             above: if extended {
-                Above::of(&state, &names, &options, &patterns).await
+                Above::of(&state, &names, &options, &mut patterns).await
             } else {
                 Above::default()
             },
@@ -68,8 +75,8 @@ impl User {
         let mut left_out = None;
         let append_octets_max = stream.node().limits.message_octets_max;
         let mut out = Vec::new();
-        for (index, (name, &level)) in names.iter().enumerate() {
-            if patterns.matches(name)
+        for (name, &level) in &names {
+            if patterns.matches(name).await
                 && listing.write(&mut out, name, level)
                 && let Some((state, record, rights)) = listing.find(name)
             {
@@ -89,10 +96,9 @@ impl User {
                 }
                 left_out = left_out.max(listing.write_metadata(&mut out, name));
             }
-            if index % NAMES_MAX == NAMES_MAX - 1 {
+            if out.len() >= OUT_OCTETS {
                 stream.send(&out).await?;
                 out.clear();
-                tokio::task::yield_now().await;
             }
         }
         stream.send(&out).await?;
@@ -351,17 +357,15 @@ impl Above {
         state: &State,
         names: &BTreeMap<MailboxName, bool>,
         options: &ListOptions,
-        patterns: &Patterns,
+        patterns: &mut Patterns,
     ) -> Self {
         let mut above = Self::default();
-        for (index, (name, &level)) in names.iter().enumerate() {
-            if index % NAMES_MAX == NAMES_MAX - 1 {
-                tokio::task::yield_now().await;
-            }
+        for (name, &level) in names {
+            patterns.work.done(NAME_UNITS).await;
             if level || !is_selected(state, options, name) {
                 continue;
             }
-            let matched = patterns.matches(name);
+            let matched = patterns.matches(name).await;
             let mut level = name.parent();
             while let Some(parent) = level {
                 level = parent.parent();
@@ -376,24 +380,37 @@ impl Above {
 }
 
 /// The patterns of one LIST or LSUB.
-struct Patterns(Vec<Pattern>);
+struct Patterns {
+    all: Vec<Pattern>,
+    work: Work,
+}
 
 impl Patterns {
     fn new(reference: &str, patterns: &[String]) -> Self {
         let patterns = patterns.iter();
-        Self(
-            patterns
-                // RFC 9051 §6.3.9: in the extended syntax, "arguments that are empty
-                // strings are ignored"; in the other one they ask for the root.
+        Self {
+            // RFC 9051 §6.3.9: in the extended syntax, "arguments that are empty
+            // strings are ignored"; in the other one they ask for the root.
+            all: patterns
                 .filter(|pattern| !pattern.is_empty())
                 .map(|pattern| Pattern::new(reference, pattern))
                 .collect(),
-        )
+            work: Work::default(),
+        }
     }
 
-    fn matches(&self, name: &MailboxName) -> bool {
-        let name = name.as_str();
-        self.0.iter().any(|pattern| pattern.matches(name))
+    /// Whether any of them means the name.
+    async fn matches(&mut self, name: &MailboxName) -> bool {
+        self.work.done(NAME_UNITS).await;
+        for pattern in &self.all {
+            let mut steps = 0;
+            let matches = pattern.matches(name.as_str(), &mut steps);
+            self.work.done(steps * STEP_UNITS).await;
+            if matches {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -427,16 +444,15 @@ async fn each_match(
     names: &BTreeMap<MailboxName, bool>,
     mut write: impl FnMut(&mut Vec<u8>, &MailboxName, bool),
 ) -> Result<(), StreamError> {
-    let patterns = Patterns::new(reference, patterns);
+    let mut patterns = Patterns::new(reference, patterns);
     let mut out = Vec::new();
-    for (index, (name, &level)) in names.iter().enumerate() {
-        if patterns.matches(name) {
+    for (name, &level) in names {
+        if patterns.matches(name).await {
             write(&mut out, name, level);
         }
-        if index % NAMES_MAX == NAMES_MAX - 1 {
+        if out.len() >= OUT_OCTETS {
             stream.send(&out).await?;
             out.clear();
-            tokio::task::yield_now().await;
         }
     }
     stream.send(&out).await
