@@ -12,17 +12,22 @@ use super::sort::{hold_in_all, sent_seconds};
 use super::{BATCH_MESSAGES, Message, Messages};
 use crate::limits::OctetsHeld;
 use crate::stream::{Node, StreamError};
+use crate::work::Work;
 use links::Links;
 use mime::{Derived, unicode_casemap};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use store::Store;
 use terms::ThreadAlgorithm;
 pub use write::Writing;
 
-/// More messages are threaded beside the tasks.
-const HERE_MESSAGES: usize = 2_000;
+/// More identifiers than these are threaded beside the tasks.
+const HERE_NODES: usize = 4_000;
+
+/// What a step from one message to another takes, as [`Work`] counts.
+const STEP_UNITS: usize = 4;
 
 /// What came of a THREAD.
 #[derive(Debug, Default)]
@@ -79,6 +84,7 @@ pub async fn threads<'m>(
     let mut links = Links::default();
     let mut held: Option<OctetsHeld> = None;
     let mut readable = true;
+    let mut done = Work::default();
     let mut messages = messages.peekable();
     while messages.peek().is_some() {
         let batch: Vec<Message<'m>> = messages.by_ref().take(BATCH_MESSAGES).collect();
@@ -95,15 +101,23 @@ pub async fn threads<'m>(
                 });
                 links.add(place, id, references);
             }
+            done.done(links.take_steps() * STEP_UNITS).await;
         }
         hold_in_all(node, &mut held, facts.octets() + links.octets()).await?;
         tokio::task::yield_now().await;
     }
-    let many = facts.messages.len() > HERE_MESSAGES;
-    let work = move || match algorithm {
-        ThreadAlgorithm::OrderedSubject => facts.by_subject(),
-        ThreadAlgorithm::References => facts.by_references(&links, true),
-        ThreadAlgorithm::Refs => facts.by_references(&links, false),
+    let many = facts.messages.len().max(links.nodes()) > HERE_NODES;
+    let unwanted = Unwanted::default();
+    let stop = unwanted.0.clone();
+    let work = move || {
+        // Counted as long as it is there, be it that nobody waits any more.
+        let _held = held;
+        match algorithm {
+            _ if stop.is_set() => Threads::default(),
+            ThreadAlgorithm::OrderedSubject => facts.by_subject(),
+            ThreadAlgorithm::References => facts.by_references(&mut links, true, &stop),
+            ThreadAlgorithm::Refs => facts.by_references(&mut links, false, &stop),
+        }
     };
     let threads = if many {
         node.env.compute(work).await.unwrap_or_default()
@@ -111,6 +125,26 @@ pub async fn threads<'m>(
         work()
     };
     Ok(Threaded { threads, readable })
+}
+
+/// Whether work that is done beside the tasks is to stop.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Says so when it is dropped: nobody waits for the work any more.
+#[derive(Default)]
+struct Unwanted(Stop);
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The beginning of a hash that nobody finds collisions of.
@@ -204,8 +238,11 @@ impl Facts {
     }
 
     /// RFC 5256 §3, REFERENCES, from step 2 on; without `subjects` as REFS has it.
-    fn by_references(&self, links: &Links, subjects: bool) -> Threads {
-        let mut parents = links.parents(self.messages.len());
+    fn by_references(&self, links: &mut Links, subjects: bool, stop: &Stop) -> Threads {
+        let mut parents = links.parents(self.messages.len(), stop);
+        if stop.is_set() {
+            return Threads::default();
+        }
         if subjects {
             self.join_subjects(&mut parents);
         }

@@ -1,10 +1,16 @@
 //! Which message refers to which. RFC 5256 §3, REFERENCES, steps 1 to 3.
 
-use super::{Hash, NONE, hash, set};
+use super::{Hash, NONE, Stop, hash, set};
 use std::collections::HashMap;
 
 /// So many generations are looked up before a link is taken for a cycle.
 const GENERATIONS_MAX: usize = 1_000;
+
+/// Work on one reference, beside links, in steps along them.
+const REFERENCE_STEPS: usize = 100;
+
+/// So many messages are linked before the sign to stop is looked at.
+const STOP_EVERY: u32 = 1_000;
 
 /// Identifiers, and the links between them.
 #[derive(Default)]
@@ -13,6 +19,8 @@ pub(super) struct Links {
     nodes: Vec<Node>,
     /// The node of each message.
     of_messages: Vec<u32>,
+    /// Nodes looked at, for [`Links::take_steps`].
+    steps: usize,
 }
 
 struct Node {
@@ -28,11 +36,17 @@ impl Links {
         self.of_messages.push(node);
         let mut last = NONE;
         for reference in split(references) {
+            let known = self.nodes.len();
             let next = self.node(hash(reference));
-            // Step 1.A: a link that is there already stays.
-            if last != NONE && self.parent(next) == NONE && !self.would_cycle(next, last) {
+            // Step 1.A: a link that is there already stays. What was not known before
+            // is nobody's ancestor.
+            if last != NONE
+                && self.parent(next) == NONE
+                && (self.nodes.len() > known || !self.would_cycle(next, last))
+            {
                 self.link(next, last);
             }
+            self.steps += REFERENCE_STEPS;
             last = next;
         }
         // Step 1.B: the last one is the parent, whatever was known before.
@@ -41,6 +55,16 @@ impl Links {
         } else if !self.would_cycle(node, last) {
             self.link(node, last);
         }
+    }
+
+    /// How many nodes have been looked at since this was asked last.
+    pub(super) fn take_steps(&mut self) -> usize {
+        std::mem::take(&mut self.steps)
+    }
+
+    /// How many identifiers there are.
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes.len()
     }
 
     /// What it takes up.
@@ -96,9 +120,10 @@ impl Links {
     }
 
     /// Whether `child` is among the ancestors of `parent`, or may be.
-    fn would_cycle(&self, child: u32, parent: u32) -> bool {
+    fn would_cycle(&mut self, child: u32, parent: u32) -> bool {
         let mut place = parent;
         for _ in 0..GENERATIONS_MAX {
+            self.steps += 1;
             if place == child {
                 return true;
             }
@@ -110,25 +135,50 @@ impl Links {
         true
     }
 
+    /// The nearest node above that is a message, else the root; the nodes between are
+    /// linked to it, as Step 3 will have it. `path` is room to work in.
+    fn above(&mut self, start: u32, path: &mut Vec<u32>) -> u32 {
+        let mut node = start;
+        loop {
+            self.steps += 1;
+            let above = self.parent(node);
+            let Some(found) = self.nodes.get(above as usize) else {
+                break;
+            };
+            path.push(node);
+            node = above;
+            if found.message != NONE {
+                break;
+            }
+        }
+        for passed in path.drain(..) {
+            self.link(passed, node);
+        }
+        node
+    }
+
     /// The parent of each of `count` messages, and of what stands behind them for
     /// roots that are not there and have several children. Step 3: others that are
     /// not there give their children to their own parents.
-    pub(super) fn parents(&self, count: usize) -> Vec<u32> {
+    ///
+    /// Each node is gone through once, however long the chains are of those that are
+    /// not there: they grow from below by as much as a message refers to.
+    pub(super) fn parents(&mut self, count: usize, stop: &Stop) -> Vec<u32> {
         let mut parents = vec![NONE; count];
+        let mut path = Vec::new();
+        let of_messages = std::mem::take(&mut self.of_messages);
         // Roots that are not there: their only child so far, or their place.
         let mut tops: HashMap<u32, Top> = HashMap::new();
-        for (place, &start) in (0..).zip(&self.of_messages) {
-            let mut node = start;
-            let parent = loop {
-                let above = self.parent(node);
-                let Some(found) = self.nodes.get(above as usize) else {
-                    break NONE;
-                };
-                node = above;
-                if found.message != NONE {
-                    break found.message;
-                }
-            };
+        for (place, &start) in (0..).zip(&of_messages) {
+            if place % STOP_EVERY == 0 && stop.is_set() {
+                break;
+            }
+            let node = self.above(start, &mut path);
+            let parent = self
+                .nodes
+                .get(node as usize)
+                .filter(|_| node != start)
+                .map_or(NONE, |found| found.message);
             if parent != NONE {
                 set(&mut parents, place, parent);
             } else if node != start {

@@ -18,8 +18,8 @@ fn told(algorithm: ThreadAlgorithm, messages: &[(&str, &str, &str)]) -> String {
     }
     let threads = match algorithm {
         ThreadAlgorithm::OrderedSubject => facts.by_subject(),
-        ThreadAlgorithm::References => facts.by_references(&links, true),
-        ThreadAlgorithm::Refs => facts.by_references(&links, false),
+        ThreadAlgorithm::References => facts.by_references(&mut links, true, &Stop::default()),
+        ThreadAlgorithm::Refs => facts.by_references(&mut links, false, &Stop::default()),
     };
     let mut writing = threads.write();
     let mut out = Vec::new();
@@ -124,4 +124,53 @@ fn many_are_threaded() {
         .map(|index| ("", ids[index].as_str(), if index > 0 { "<0>" } else { "" }))
         .collect();
     assert!(told(ThreadAlgorithm::Refs, &star).ends_with("(19999)(20000))"));
+}
+
+/// A chain of those that are not there grows from below by as much as a message refers
+/// to; what hangs on its lower end finds the upper one once and not each time.
+#[test]
+fn a_chain_that_is_not_there_is_gone_through_once() {
+    let mut links = Links::default();
+    for mail in 0..1_000 {
+        links.add(mail, b"", b"<z>");
+    }
+    let mut top = "<z>".to_owned();
+    for mail in 1_000..1_050 {
+        let mut references: String = (0..200).map(|index| format!("<{mail}.{index}>")).collect();
+        references.push_str(&top);
+        links.add(mail, b"", references.as_bytes());
+        top = format!("<{mail}.0>");
+    }
+    links.take_steps();
+    let parents = links.parents(1_050, &Stop::default());
+    // All of one thread, below one that is not there.
+    assert_eq!(parents.len(), 1_051);
+    assert!(parents[..1_050].iter().all(|&parent| parent == 1_050));
+    let steps = links.take_steps();
+    assert!(steps <= 10_001 + 3 * 1_050, "{steps} steps");
+}
+
+#[test]
+fn work_that_nobody_waits_for_stops() {
+    let mut links = Links::default();
+    links.add(0, b"<1>", b"");
+    let facts = Facts {
+        messages: vec![Fact {
+            number: 1,
+            seconds: 0,
+            subject: None,
+            is_reply: false,
+        }],
+    };
+    assert!(
+        !facts
+            .by_references(&mut links, false, &Stop::default())
+            .is_empty()
+    );
+    let unwanted = Unwanted::default();
+    let stop = unwanted.0.clone();
+    assert!(!stop.is_set());
+    drop(unwanted);
+    assert!(facts.by_references(&mut links, false, &stop).is_empty());
+    assert!(stop.is_set());
 }
