@@ -90,7 +90,7 @@ async fn make_by(
 /// Octets in memory, counted as in flight while they are there.
 pub(super) struct Held {
     octets: Bytes,
-    _held: Option<OctetsHeld>,
+    held: Option<OctetsHeld>,
 }
 
 impl Held {
@@ -99,8 +99,36 @@ impl Held {
         let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
         (range.start <= range.end && range.end <= self.octets.len()).then(|| Self {
             octets: self.octets.slice(range),
-            _held: None,
+            held: None,
         })
+    }
+
+    /// What was made of them, counted in their place.
+    pub(super) fn made(self, octets: Vec<u8>) -> Made {
+        let mut held = self.held;
+        if let Some(held) = &mut held {
+            held.keep(octets.capacity());
+        }
+        Made {
+            octets,
+            _held: held,
+        }
+    }
+}
+
+/// Octets for the peer, counted as in flight until it has taken them.
+pub(super) struct Made {
+    pub(super) octets: Vec<u8>,
+    _held: Option<OctetsHeld>,
+}
+
+impl From<Vec<u8>> for Made {
+    /// Few, which are not counted.
+    fn from(octets: Vec<u8>) -> Self {
+        Self {
+            octets,
+            _held: None,
+        }
     }
 }
 
@@ -141,7 +169,7 @@ pub(super) async fn held_range(
     };
     Ok(blob_range(source, row, range).await.map(|octets| Held {
         octets,
-        _held: Some(held),
+        held: Some(held),
     }))
 }
 

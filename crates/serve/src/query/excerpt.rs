@@ -2,11 +2,12 @@
 
 use super::derive::derived_rows;
 use super::octets::MessageOctets;
-use super::section::{Value, cut, is_whole, section_value};
+use super::section::{Value, Wanted, cut, is_whole, section_value};
 use crate::stream::{Node, StreamError};
 use account::Row;
 use bytes::Bytes;
 use mime::Derived;
+use std::sync::Arc;
 use store::{BlobError, Store};
 use terms::{Partial, Section};
 
@@ -63,7 +64,9 @@ pub async fn excerpt<'a>(
         let Ok(derived) = Derived::decode(&octets) else {
             return Ok(Err(BlobError::Damaged(row.blob)));
         };
-        match section_value(node, store.into(), row, &derived, section).await? {
+        let wanted = Wanted::of(section).map(Arc::new);
+        let value = section_value(node, store.into(), row, &derived, section, wanted.as_ref());
+        match value.await? {
             Ok(value) => value,
             Err(error) => return Ok(Err(error)),
         }
@@ -76,9 +79,9 @@ pub async fn excerpt<'a>(
                 octets: Octets::Stored(octets),
             })
         }
-        Value::Octets(octets) | Value::Written(octets) => Some(Excerpt {
-            length: octets.len() as u64,
-            octets: Octets::Ready(Some(octets)),
+        Value::Octets(made) | Value::Written(made) => Some(Excerpt {
+            length: made.octets.len() as u64,
+            octets: Octets::Ready(Some(made.octets)),
         }),
         Value::Nil | Value::Undecodable => None,
     }))

@@ -4,7 +4,7 @@ use super::derive::derived_rows;
 use super::downgraded::{Form, downgraded};
 use super::octets::{MessageOctets, Source};
 use super::section::{
-    Value, binary_value, cut, is_whole, kept_fields, render, section_of, section_value,
+    Value, Wanted, binary_value, cut, is_whole, kept_fields, render, section_of, section_value,
 };
 use super::{BATCH_MESSAGES, Message, Messages};
 use crate::stream::{Stream, StreamError};
@@ -13,12 +13,16 @@ use mime::Derived;
 use proto::imap::response::{fetch_item_name, flag_list, string};
 use proto::imap::write_date_time;
 use std::io::Write as _;
+use std::sync::Arc;
 use store::{BlobError, Store};
 use terms::{FetchItem, InternalDate, UidSet};
 use tracing::warn;
 
 /// Answers are handed to the stream when so much has gathered.
 const LINE_OCTETS: usize = 16 << 10;
+
+/// Octets that are looked at before others have their turn.
+const TURN_OCTETS: u64 = 64 << 10;
 
 /// One FETCH of some items.
 pub struct Fetch<'a> {
@@ -72,6 +76,8 @@ impl Fetch<'_> {
         let mut answer = Answer {
             fetch: self,
             stream,
+            wanted: self.items.iter().map(wanted).collect(),
+            looked_at: 0,
             line: Vec::with_capacity(LINE_OCTETS),
             is_open: false,
             found: Fetched::default(),
@@ -91,6 +97,14 @@ impl Fetch<'_> {
         }
         answer.hand_over().await?;
         Ok(answer.found)
+    }
+}
+
+/// The fields that an item wants, if it wants fields.
+fn wanted(item: &FetchItem) -> Option<Arc<Wanted>> {
+    match item {
+        FetchItem::Body { section, .. } => Wanted::of(section).map(Arc::new),
+        _ => None,
     }
 }
 
@@ -115,6 +129,10 @@ fn needs_octets(item: &FetchItem) -> bool {
 struct Answer<'a> {
     fetch: &'a Fetch<'a>,
     stream: &'a mut Stream,
+    /// The fields that each item wants.
+    wanted: Vec<Option<Arc<Wanted>>>,
+    /// Octets that have been looked at since others had their turn.
+    looked_at: u64,
     /// What has been written and not handed to the stream.
     line: Vec<u8>,
     /// Whether the message's answer has begun.
@@ -124,7 +142,7 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     async fn batch(&mut self, batch: &[Message<'_>]) -> Result<(), StreamError> {
-        let node = std::sync::Arc::clone(self.stream.node());
+        let node = Arc::clone(self.stream.node());
         let rows: Vec<_> = batch.iter().map(|message| message.row).collect();
         let derived = derived_rows(&node, self.fetch.store, &rows).await?;
         for (message, octets) in batch.iter().zip(&derived) {
@@ -150,7 +168,7 @@ impl Answer<'_> {
         if !self.fetch.items.iter().any(needs_octets) {
             return self.message(&shown, None, store.into()).await;
         }
-        let node = std::sync::Arc::clone(self.stream.node());
+        let node = Arc::clone(self.stream.node());
         match downgraded(&node, store, &message.row).await? {
             Ok(Form {
                 octets, derived, ..
@@ -177,18 +195,29 @@ impl Answer<'_> {
         let octets = derived.and_then(|derived| derived.as_ref().ok());
         let decoded = octets.and_then(|octets| Derived::decode(octets).ok());
         self.is_open = false;
-        for item in self.fetch.items {
-            if self.put_kept(message, item) {
-                continue;
-            }
-            if let Some(derived) = &decoded
-                && self.put_derived(message, item, derived)
-            {
+        for (index, item) in self.fetch.items.iter().enumerate() {
+            let wanted = self.wanted.get(index).cloned().flatten();
+            let before = self.line.len();
+            let is_put = self.put_kept(message, item)
+                || decoded.as_ref().is_some_and(|derived| {
+                    self.put_derived(message, item, derived, wanted.as_deref())
+                });
+            if is_put {
+                let looked_at = match (&decoded, wanted) {
+                    (Some(derived), Some(_)) => derived.header_length,
+                    _ => 0,
+                };
+                let written = self.line.len().saturating_sub(before) as u64;
+                self.take_turns(looked_at.saturating_add(written)).await?;
                 continue;
             }
             let value = match (derived, &decoded) {
                 (Some(Err(error)), _) if needs_derived(item) => Err(error.clone()),
-                (_, decoded) => self.value(message, item, decoded.as_ref(), source).await?,
+                (_, decoded) => {
+                    let derived = decoded.as_ref();
+                    self.value(message, item, wanted.as_ref(), derived, source)
+                        .await?
+                }
             };
             let written = match value {
                 Ok(value) => self.put_value(message, item, value, source).await?,
@@ -198,9 +227,22 @@ impl Answer<'_> {
                 warn!(uid = %message.row.uid, %error, "a message cannot be read");
                 self.found.unreadable.insert(message.row.uid);
             }
+            self.take_turns(message.row.size.into()).await?;
         }
         if self.is_open {
             self.line.extend_from_slice(b")\r\n");
+        }
+        self.take_turns(0).await
+    }
+
+    /// Hands over what has gathered if it is much, and lets others have their turn
+    /// where so many octets have been looked at, or were since they had it, that they
+    /// would notice: a command may have a thousand items.
+    async fn take_turns(&mut self, looked_at: u64) -> Result<(), StreamError> {
+        self.looked_at = self.looked_at.saturating_add(looked_at);
+        if self.looked_at >= TURN_OCTETS {
+            self.looked_at = 0;
+            tokio::task::yield_now().await;
         }
         if self.line.len() >= LINE_OCTETS {
             self.hand_over().await?;
@@ -282,6 +324,7 @@ impl Answer<'_> {
         message: &Message<'_>,
         item: &FetchItem,
         derived: &Derived<'_>,
+        wanted: Option<&Wanted>,
     ) -> bool {
         let written = match item {
             FetchItem::Envelope => derived.envelope,
@@ -298,15 +341,16 @@ impl Answer<'_> {
                 return true;
             }
             item => {
-                let Some((section, partial)) = section_of(item) else {
+                let (Some((section, partial)), Some(wanted)) = (section_of(item), wanted) else {
                     return false;
                 };
-                let Some(fields) = kept_fields(message, derived, &section) else {
+                let Some(fields) = kept_fields(message, derived, &section, wanted) else {
                     return false;
                 };
                 self.begin(message, item);
-                if let Value::Octets(fields) = cut(Value::Octets(fields), partial) {
-                    put_literal(&mut self.line, item, &fields);
+                if let Value::Octets(fields) = cut(Value::Octets(fields.into()), partial) {
+                    begin_literal(&mut self.line, item, &fields.octets);
+                    self.line.extend_from_slice(&fields.octets);
                 }
                 return true;
             }
@@ -324,6 +368,7 @@ impl Answer<'_> {
         &self,
         message: &Message<'_>,
         item: &FetchItem,
+        wanted: Option<&Arc<Wanted>>,
         derived: Option<&Derived<'_>>,
         source: Source<'_>,
     ) -> Result<Result<Value, BlobError>, StreamError> {
@@ -338,7 +383,7 @@ impl Answer<'_> {
             return Ok(Err(BlobError::Damaged(row.blob)));
         };
         if let Some((section, partial)) = section {
-            let value = section_value(node, source, row, derived, &section).await?;
+            let value = section_value(node, source, row, derived, &section, wanted).await?;
             return Ok(value.map(|value| cut(value, partial)));
         }
         match item {
@@ -350,12 +395,12 @@ impl Answer<'_> {
                 let value = binary_value(node, source, row, derived, path).await?;
                 Ok(value.map(|value| {
                     let size = match value {
-                        Value::Octets(octets) => octets.len() as u64,
+                        Value::Octets(made) => made.octets.len() as u64,
                         Value::Range(range) => range.end - range.start,
                         Value::Nil | Value::Written(_) => 0,
                         Value::Undecodable => return Value::Undecodable,
                     };
-                    Value::Written(size.to_string().into_bytes())
+                    Value::Written(size.to_string().into_bytes().into())
                 }))
             }
             item => {
@@ -379,14 +424,16 @@ impl Answer<'_> {
                 self.line.extend_from_slice(b"NIL");
                 return Ok(Ok(()));
             }
-            Value::Octets(octets) => {
+            // Counted as in flight until they have gone.
+            Value::Octets(made) => {
                 self.begin(message, item);
-                put_literal(&mut self.line, item, &octets);
+                begin_literal(&mut self.line, item, &made.octets);
+                self.put_long(&made.octets).await?;
                 return Ok(Ok(()));
             }
-            Value::Written(octets) => {
+            Value::Written(made) => {
                 self.begin(message, item);
-                self.line.extend_from_slice(&octets);
+                self.put_long(&made.octets).await?;
                 return Ok(Ok(()));
             }
             Value::Undecodable => {
@@ -433,11 +480,11 @@ impl Answer<'_> {
     }
 }
 
-/// A literal; `literal8` for a binary item that has NULs (RFC 3516 §4.2).
-fn put_literal(line: &mut Vec<u8>, item: &FetchItem, octets: &[u8]) {
+/// How many octets a literal has; `literal8` for a binary item that has NULs (RFC
+/// 3516 §4.2).
+fn begin_literal(line: &mut Vec<u8>, item: &FetchItem, octets: &[u8]) {
     if matches!(item, FetchItem::Binary { .. }) && octets.contains(&0) {
         line.push(b'~');
     }
     let _ = write!(line, "{{{}}}\r\n", octets.len());
-    line.extend_from_slice(octets);
 }

@@ -1,12 +1,13 @@
 //! BODY[…] and its kin: what goes out as a literal.
 
 use super::Message;
-use super::derive::{compute, held_range};
+use super::derive::{Made, compute, held_range};
 use super::octets::{Source, blob_size};
 use crate::stream::{Node, StreamError};
 use account::Row;
-use mime::{Derived, Located, TransferEncoding, locate, pick_fields};
+use mime::{Derived, FieldNames, Located, TransferEncoding, locate};
 use std::ops::Range;
+use std::sync::Arc;
 use store::BlobError;
 use terms::{BodyPath, FetchItem, Partial, Section, SectionText};
 
@@ -15,9 +16,9 @@ pub(super) enum Value {
     /// NIL: there is no such part.
     Nil,
     /// These octets, as a literal.
-    Octets(Vec<u8>),
+    Octets(Made),
     /// These octets, as they stand in an answer.
-    Written(Vec<u8>),
+    Written(Made),
     /// A range of the message, as a literal.
     Range(Range<u64>),
     /// The part's transfer encoding is not known. RFC 3516 §4.3.
@@ -47,13 +48,23 @@ pub(super) fn is_whole(section: &Section) -> bool {
     section.path.is_empty() && section.text.is_none()
 }
 
-/// The fields that a section wants, if it wants fields: the names and whether
-/// all but those are meant.
-fn fields_of(section: &Section) -> Option<(&[String], bool)> {
-    match &section.text {
-        Some(SectionText::HeaderFields(names)) => Some((names, false)),
-        Some(SectionText::HeaderFieldsNot(names)) => Some((names, true)),
-        _ => None,
+/// The fields that a section wants.
+pub(super) struct Wanted {
+    names: FieldNames,
+    /// All but those are meant.
+    not: bool,
+}
+
+impl Wanted {
+    /// Of a section, if it wants fields.
+    pub(super) fn of(section: &Section) -> Option<Self> {
+        let (names, not) = match &section.text {
+            Some(SectionText::HeaderFields(names)) => (names, false),
+            Some(SectionText::HeaderFieldsNot(names)) => (names, true),
+            _ => return None,
+        };
+        let names = FieldNames::new(names);
+        Some(Self { names, not })
     }
 }
 
@@ -62,14 +73,16 @@ pub(super) fn kept_fields(
     message: &Message<'_>,
     derived: &Derived<'_>,
     section: &Section,
+    wanted: &Wanted,
 ) -> Option<Vec<u8>> {
-    let (names, not) = fields_of(section)?;
-    if not || !section.path.is_empty() || !derived.has_fields(names) {
+    if wanted.not || !section.path.is_empty() {
         return None;
     }
     let mut octets = Vec::with_capacity(512);
-    pick_fields(message.row.prefix, names, false, &mut octets);
-    derived.pick_fields(names, &mut octets);
+    wanted.names.pick(message.row.prefix, false, &mut octets);
+    if !derived.pick_kept(&wanted.names, &mut octets) {
+        return None;
+    }
     octets.extend_from_slice(b"\r\n");
     Some(octets)
 }
@@ -85,6 +98,7 @@ pub(super) async fn section_value(
     row: &Row<'_>,
     derived: &Derived<'_>,
     section: &Section,
+    wanted: Option<&Arc<Wanted>>,
 ) -> Result<Result<Value, BlobError>, StreamError> {
     let (prefix, range) = match locate(derived, section) {
         Located::Missing => return Ok(Ok(Value::Nil)),
@@ -97,17 +111,23 @@ pub(super) async fn section_value(
         Ok(header) => header,
         Err(error) => return Ok(Err(error)),
     };
-    let Some((names, not)) = fields_of(section) else {
+    let Some(wanted) = wanted.map(Arc::clone) else {
         return Ok(Ok(Value::Nil));
     };
     let mut octets = Vec::new();
     if prefix {
-        pick_fields(row.prefix, names, not, &mut octets);
+        wanted.names.pick(row.prefix, wanted.not, &mut octets);
     }
-    pick_fields(&header, names, not, &mut octets);
-    // RFC 9051 §6.4.5.1: the blank line is always included.
-    octets.extend_from_slice(b"\r\n");
-    Ok(Ok(Value::Octets(octets)))
+    let picked = compute(node, &header, move |header| {
+        wanted.names.pick(header, wanted.not, &mut octets);
+        // RFC 9051 §6.4.5.1: the blank line is always included.
+        octets.extend_from_slice(b"\r\n");
+        octets
+    });
+    Ok(picked
+        .await
+        .map(|octets| Value::Octets(header.made(octets)))
+        .ok_or_else(|| BlobError::Failed("it cannot be parsed".to_owned())))
 }
 
 /// A range of the blob as one of the message, which the prefix begins.
@@ -128,12 +148,13 @@ pub(super) fn cut(value: Value, partial: Option<Partial>) -> Value {
         return value;
     };
     match value {
-        Value::Octets(octets) => {
-            let length = octets.len();
+        Value::Octets(mut made) => {
+            let length = made.octets.len();
             let place = |at: u64| usize::try_from(at).unwrap_or(length).min(length);
             let end = place(partial.offset.saturating_add(partial.count));
-            let octets = octets.get(place(partial.offset)..end);
-            Value::Octets(octets.unwrap_or_default().to_vec())
+            made.octets.truncate(end);
+            made.octets.drain(..place(partial.offset).min(end));
+            Value::Octets(made)
         }
         Value::Range(range) => {
             let start = range.start.saturating_add(partial.offset).min(range.end);
@@ -182,7 +203,7 @@ pub(super) async fn binary_value(
     })
     .await;
     Ok(decoded
-        .map(Value::Octets)
+        .map(|octets| Value::Octets(body.made(octets)))
         .ok_or_else(|| BlobError::Failed("it cannot be decoded".to_owned())))
 }
 
@@ -221,6 +242,6 @@ pub(super) async fn render(
     })
     .await;
     Ok(rendered
-        .map(Value::Written)
+        .map(|octets| Value::Written(message.made(octets)))
         .ok_or_else(|| BlobError::Failed("it cannot be parsed".to_owned())))
 }

@@ -230,6 +230,72 @@ async fn sections_include_the_prefix() {
     }
 }
 
+/// A message with one part of so many octets in base64.
+fn attachment(octets: usize) -> Vec<u8> {
+    let body = "QUJD".repeat(octets / 3);
+    format!("Content-Transfer-Encoding: base64\r\n\r\n{body}\r\n").into_bytes()
+}
+
+#[tokio::test]
+async fn decoded_octets_count_until_they_are_taken() {
+    let mailbox = Mailbox::with(&[&attachment(3_000_000)]).await;
+    let item = |partial| FetchItem::Binary {
+        path: vec![1],
+        partial,
+        peek: true,
+    };
+    let (_, fetched) = mailbox.fetch(&[item(None)]).await;
+    assert_eq!(fetched, Fetched::default());
+    let octets = &mailbox.node.octets;
+    assert_eq!(octets.free(), octets.max());
+
+    let (mut stream, mut peer) = Stream::memory(Arc::clone(&mailbox.node), 4_096);
+    let (items, rows) = ([item(None)], mailbox.rows());
+    let fetch = Fetch {
+        store: &mailbox.store,
+        items: &items,
+        utf8: true,
+        global: true,
+        uid_only: false,
+    };
+    let run = fetch.run(&mut stream, Box::new(rows.into_iter()));
+    let begun = async {
+        peer.read_exact(&mut [0; 100]).await.unwrap();
+        octets.max() - octets.free()
+    };
+    tokio::select! {
+        biased;
+        _ = run => panic!("nobody took it"),
+        held = begun => assert!((3_000_000..3_100_000).contains(&held), "{held}"),
+    }
+    assert_eq!(octets.free(), octets.max());
+}
+
+#[tokio::test]
+async fn many_items_let_others_have_their_turn() {
+    let lines = |count| format!("{}\r\n", "X-Line: y\r\n".repeat(count));
+    let (short, long) = (lines(3_000), lines(30_000));
+    let mailbox = Mailbox::with(&[short.as_bytes(), long.as_bytes()]).await;
+    // One that the derived row keeps, and one that it does not.
+    for name in ["To", "X-Odd"] {
+        let item = body(&[], Some(SectionText::HeaderFields(fields(&[name]))), None);
+        let items = vec![item; 100];
+        let mut turns = 0;
+        tokio::select! {
+            biased;
+            _ = async {
+                loop {
+                    turns += 1;
+                    tokio::task::yield_now().await;
+                }
+            } => {}
+            (answer, _) = mailbox.fetch(&items) => assert!(!answer.is_empty()),
+        }
+        // 100 times 33 KB, twice in a turn, and 100 times 330 KB.
+        assert!(turns >= 150, "{name}: {turns}");
+    }
+}
+
 #[tokio::test]
 async fn encoded_parts_are_decoded() {
     let mailbox = Mailbox::with(&[MULTI]).await;
