@@ -25,6 +25,7 @@ mod email_set;
 mod expunge_log;
 mod expunged;
 mod fold;
+mod known;
 mod load;
 mod mailbox;
 mod maildrop;

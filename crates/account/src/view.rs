@@ -7,6 +7,7 @@
 //! and no mod-sequence above it ([`View::modseq_told`]). So a client that takes
 //! the highest MODSEQ it saw as its own never misses an expunge (RFC 7162 §3.2.5).
 
+use crate::known::Known;
 use crate::mailbox::Mailbox;
 use crate::numbering::Numbering;
 use crate::outcome::{Part, Refusal};
@@ -28,7 +29,7 @@ pub struct View {
     recent: UidSet,
     keywords_told: ModSeq,
     /// Rows whose flags at just this change the session knows.
-    known: Vec<(ModSeq, UidSet)>,
+    known: Known,
     gone: bool,
 }
 
@@ -130,7 +131,7 @@ impl View {
             next: next_of(record),
             recent: UidSet::new(),
             keywords_told: record.keywords_changed,
-            known: Vec::new(),
+            known: Known::default(),
             gone: false,
         };
         if let Some(marks) = marks {
@@ -221,10 +222,11 @@ impl View {
     }
 
     /// The session knows the flags that these rows have since just this change:
-    /// its own STORE has answered them, or was `.SILENT`.
-    pub fn know(&mut self, number: ModSeq, uids: UidSet) {
+    /// its own STORE has answered them, or was `.SILENT`. While an expunge is held back
+    /// that is remembered of so many; of others they are told again.
+    pub fn know(&mut self, number: ModSeq, uids: &UidSet) {
         if number > self.version {
-            self.known.push((number, uids));
+            self.known.add(number, uids);
         }
     }
 
@@ -297,7 +299,7 @@ impl View {
         }
         if record.highest_modseq <= self.version {
             self.version = self.version.max(state.head());
-            self.known.clear();
+            self.known = Known::default();
             return Ok(told);
         }
         let table = self.table(state)?;
@@ -312,7 +314,7 @@ impl View {
             told.keywords = true;
         }
         self.version = target;
-        self.known.retain(|(number, _)| *number > target);
+        self.known.forget(target);
         Ok(told)
     }
 
@@ -360,9 +362,8 @@ impl View {
             if row.uid.value() >= self.next || row.modseq > target {
                 continue;
             }
-            let known =
-                |(number, uids): &(ModSeq, UidSet)| *number == row.modseq && uids.contains(row.uid);
-            if self.numbering.number(row.uid).is_some() && !self.known.iter().any(known) {
+            let known = self.known.has(row.modseq, row.uid);
+            if !known && self.numbering.number(row.uid).is_some() {
                 told.changed.insert(row.uid);
             }
         }

@@ -215,7 +215,7 @@ impl Work<'_> {
         };
         let shown = Shown::of_news(self.enabled).with_uid(self.uid);
         selected.write_rows(stream, &state, &changed, shown).await?;
-        selected.view.know(number, changed);
+        selected.view.know(number, &changed);
         Ok(Ok(()))
     }
 }

@@ -174,7 +174,7 @@ impl User {
             } else {
                 done.changed.clone()
             };
-            selected.view.know(number, known);
+            selected.view.know(number, &known);
         }
         let state = match selected.account.with_table(selected.mailbox()).await {
             Ok(state) => state,
