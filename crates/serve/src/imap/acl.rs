@@ -74,14 +74,17 @@ impl User {
             // Filed before, so that nobody has a right and does not find the mailbox.
             self.directory.will_share(owner, identifier.grantee).await?;
         }
+        let account = &found.place.account;
+        self.still_may(account, found.id, Rights::ADMINISTER)
+            .await?;
         let command = Command::SetRights {
             mailbox: found.id,
             identifier,
             mode,
             rights,
         };
-        found.place.account.execute(command).await?;
-        self.directory.file_shares(&found.place.account).await;
+        account.execute(command).await?;
+        self.directory.file_shares(account).await;
         Ok(Reply::ok("done"))
     }
 

@@ -140,19 +140,20 @@ impl User {
             return self.own_rights();
         }
         let rights = record.rights_of(self.account.id());
-        if self.may_delete {
-            rights
-        } else {
-            rights.without(Rights::REMOVING)
-        }
+        rights.without(self.withheld())
     }
 
     /// What the user may do with their own mailboxes.
     pub(super) fn own_rights(&self) -> Rights {
+        Rights::ALL.without(self.withheld())
+    }
+
+    /// What a device that may not delete lacks: nor may it have others delete.
+    fn withheld(&self) -> Rights {
         if self.may_delete {
-            Rights::ALL
+            Rights::NONE
         } else {
-            Rights::ALL.without(Rights::REMOVING)
+            Rights::REMOVING.and(Rights::ADMINISTER)
         }
     }
 
@@ -181,6 +182,21 @@ impl User {
             id,
             rights,
         })
+    }
+
+    /// What the user may do with a mailbox that was found before, if that still has
+    /// the rights that are asked: what takes time asks again before it acts.
+    pub(super) async fn still_may(
+        &self,
+        account: &Account,
+        mailbox: MailboxId,
+        asked: Rights,
+    ) -> Result<Rights, Reply> {
+        let state = account.fresh().await?;
+        let record = state.mailbox(mailbox).ok_or_else(no_such_mailbox)?;
+        let rights = self.rights_on(&state, record);
+        self.check(rights, asked)?;
+        Ok(rights)
     }
 
     /// A mailbox that messages go into. RFC 4314 §4: the right i. RFC 9051 §6.3.12:
@@ -216,6 +232,10 @@ impl User {
     pub(super) fn not_allowed(&self, lacking: Rights) -> Reply {
         if !self.may_delete && Rights::REMOVING.has(lacking) {
             return Reply::no(Code::NoPerm, "this device may not delete");
+        }
+        if !self.may_delete && lacking == Rights::ADMINISTER {
+            let text = "this device may not delete, nor have others do it";
+            return Reply::no(Code::NoPerm, text);
         }
         Reply::no(Code::NoPerm, "you have not the right to do that")
     }

@@ -2,10 +2,11 @@
 //! §4, asked of the newest list; and what a device that may not delete lacks, which
 //! are the rights t, e and x.
 
-use super::reply::Reply;
+use super::reply::{Reply, Tell};
 use super::selected::Selected;
 use super::session::emit;
 use super::user::User;
+use crate::accounts::Account;
 use crate::stream::Stream;
 use account::{FlagRights, Rights};
 use proto::imap::CommandBody;
@@ -19,20 +20,43 @@ impl User {
             return Ok(());
         };
         let Some(rights) = self.rights_now().await? else {
-            return Ok(());
+            return self.permit_gone();
         };
         match asked {
             Asked::All(asked) => self.check_selected(rights, asked),
-            Asked::Store(op) if may_store(FlagRights::of(rights), op) => Ok(()),
-            Asked::Store(op) => {
+            // Its answers show what there is.
+            Asked::Store { .. } if !rights.has(Rights::READ) => Err(self.not_allowed(Rights::READ)),
+            Asked::Store { op, .. } if may_store(FlagRights::of(rights), op) => Ok(()),
+            Asked::Store { op, uid } => {
                 let deletes = op.flags.has(SystemFlag::Deleted);
                 let lacking = if deletes {
                     Rights::DELETED
                 } else {
                     Rights::WRITE
                 };
-                Err(self.not_allowed(lacking))
+                let reply = self.not_allowed(lacking);
+                // RFC 3501 §7.4.1: no expunge is told by a STORE.
+                Err(if uid {
+                    reply
+                } else {
+                    reply.telling(Tell::ButExpunges)
+                })
             }
+        }
+    }
+
+    /// The same where the mailbox is there no more: what is left of it, ghosts, is its
+    /// owner's alone.
+    fn permit_gone(&self) -> Result<(), Reply> {
+        match &self.selected {
+            Some(selected) if selected.account.id() != self.account.id() => {
+                Err(if selected.barred {
+                    self.not_allowed(Rights::READ)
+                } else {
+                    Reply::gone()
+                })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -44,7 +68,7 @@ impl User {
     }
 
     /// What the user may do with the mailbox that is selected, as the newest list
-    /// has it; `None` where there is none any more.
+    /// has it; `None` where there is none any more, or not its account.
     pub(super) async fn rights_now(&mut self) -> Result<Option<Rights>, Reply> {
         let Some(selected) = &self.selected else {
             return Ok(None);
@@ -52,7 +76,11 @@ impl User {
         let state = if selected.account.id() == self.account.id() {
             selected.account.snapshot()
         } else {
-            selected.account.fresh().await?
+            match selected.account.fresh().await {
+                Ok(state) => state,
+                Err(_) if self.has_gone(&selected.account).await => return Ok(None),
+                Err(unavailable) => return Err(unavailable.into()),
+            }
         };
         let record = state.mailbox(selected.mailbox());
         let rights = record.map(|record| self.rights_on(&state, record));
@@ -62,19 +90,36 @@ impl User {
         Ok(rights)
     }
 
+    /// Whether another user's account has been removed, where it cannot be read.
+    pub(super) async fn has_gone(&self, account: &Account) -> bool {
+        let directory = self.directory.fresh().await;
+        directory.is_ok_and(|directory| directory.record(account.id()).is_none())
+    }
+
     /// Whether the session may be told of the mailbox that is selected. It is told
     /// once that the right to read it is gone; should that come back, so does the
-    /// news.
+    /// news. It is told once that its account is gone, for that account says nothing.
     pub(super) fn may_be_told(&mut self, stream: &mut Stream) -> bool {
         let who = self.account.id();
         let Some(selected) = &mut self.selected else {
             return false;
         };
         let own = selected.account.id() == who;
+        let directory = self.directory.snapshot();
+        if !own && directory.record(selected.account.id()).is_none() {
+            if !selected.gone && !selected.barred {
+                selected.tell_gone(stream);
+            }
+            selected.gone = true;
+            return false;
+        }
         let barred = !own && {
             let state = selected.account.snapshot();
-            let record = state.mailbox(selected.mailbox());
-            record.is_some_and(|record| !record.rights_of(who).has(Rights::READ))
+            match state.mailbox(selected.mailbox()) {
+                Some(record) => !record.rights_of(who).has(Rights::READ),
+                // Nobody gets a right by its deletion.
+                None => selected.barred,
+            }
         };
         if barred && !selected.barred {
             let text = "you may not read the selected mailbox any more";
@@ -87,18 +132,21 @@ impl User {
     }
 }
 
+/// RFC 6851 §4: what COPY asks, and what takes the messages out.
+pub(super) const MOVED: Rights = Rights::READ.and(Rights::DELETED).and(Rights::EXPUNGE);
+
 /// What a command asks of the mailbox that is selected.
 enum Asked<'a> {
     /// All of these rights.
     All(Rights),
     /// Those of one of the flags.
-    Store(&'a StoreOp),
+    Store { op: &'a StoreOp, uid: bool },
 }
 
 impl<'a> Asked<'a> {
     fn of(body: &'a CommandBody) -> Option<Self> {
         let rights = match body {
-            CommandBody::Store { op, .. } => return Some(Self::Store(op)),
+            CommandBody::Store { op, uid, .. } => return Some(Self::Store { op, uid: *uid }),
             CommandBody::Fetch { .. }
             | CommandBody::Search { .. }
             | CommandBody::Sort { .. }
@@ -106,11 +154,7 @@ impl<'a> Asked<'a> {
             | CommandBody::UidBatches { .. }
             | CommandBody::Copy { .. } => Rights::READ,
             CommandBody::Expunge | CommandBody::UidExpunge(_) => Rights::EXPUNGE,
-            // RFC 6851 §4: what COPY asks, and what takes the messages out.
-            CommandBody::Move { .. } => {
-                let out = Rights::DELETED.and(Rights::EXPUNGE);
-                out.and(Rights::READ)
-            }
+            CommandBody::Move { .. } => MOVED,
             _ => return None,
         };
         Some(Self::All(rights))

@@ -147,6 +147,15 @@ impl Selected {
         }
     }
 
+    /// The mailbox has been deleted: nothing more will be told.
+    pub(super) fn tell_gone(&mut self, stream: &mut Stream) {
+        self.gone = true;
+        let text = "the selected mailbox has been deleted";
+        emit(stream, |out| {
+            response::status(out, "*", Status::No, Some(&Code::NonExistent), text);
+        });
+    }
+
     /// Writes what the session is to be told. Expunges go first and flags by
     /// ascending mod-sequence: a client that loses the line takes the highest that
     /// it saw as its own.
@@ -158,11 +167,7 @@ impl Selected {
         enabled: Enabled,
     ) -> Result<(), StreamError> {
         if told.gone {
-            self.gone = true;
-            let text = "the selected mailbox has been deleted";
-            emit(stream, |out| {
-                response::status(out, "*", Status::No, Some(&Code::NonExistent), text);
-            });
+            self.tell_gone(stream);
             return Ok(());
         }
         let mut out = Vec::new();

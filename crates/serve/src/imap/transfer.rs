@@ -9,10 +9,10 @@
 use super::copy::Source;
 use super::place::Found;
 use super::reply::Reply;
-use super::rights::permitted;
+use super::rights::{MOVED, permitted};
 use super::user::User;
 use crate::accounts::{ExecuteError, transfers};
-use account::{Command, FlagRights, NewMessage, Outcome, Row};
+use account::{Command, FlagRights, NewMessage, Outcome, Rights, Row};
 use bytes::Bytes;
 use proto::imap::response::Code;
 use std::sync::Arc;
@@ -34,7 +34,8 @@ const PIECE_OCTETS: u64 = 1 << 18;
 impl User {
     /// Copies messages into another account, all or none.
     pub(super) async fn carry(&self, source: &Source, to: &Found) -> Result<Option<Code>, Reply> {
-        let Some((messages, uids)) = self.carried_all(source, to).await? else {
+        let read = Rights::READ;
+        let Some((messages, uids)) = self.carried_all(source, to, read).await? else {
             return Ok(None);
         };
         let command = Command::Append {
@@ -53,7 +54,7 @@ impl User {
         source: &Source,
         to: &Found,
     ) -> Result<Option<Code>, Reply> {
-        let Some((messages, uids)) = self.carried_all(source, to).await? else {
+        let Some((messages, uids)) = self.carried_all(source, to, MOVED).await? else {
             return Ok(None);
         };
         let node = Arc::clone(self.directory.accounts().node());
@@ -98,10 +99,12 @@ impl User {
     }
 
     /// The messages for another account, and which they are; `None` if there are none.
+    /// Of their source is asked `asked` when they are carried.
     async fn carried_all(
         &self,
         source: &Source,
         to: &Found,
+        asked: Rights,
     ) -> Result<Option<(Vec<NewMessage>, UidSet)>, Reply> {
         let state = source.account.with_table(source.mailbox).await?;
         let Some(record) = state.mailbox(source.mailbox) else {
@@ -130,11 +133,18 @@ impl User {
         {
             return Err(Reply::no(Code::OverQuota, "the owner is over quota"));
         }
-        let may = FlagRights::of(to.rights);
         let mut messages = Vec::with_capacity(rows.len());
         for row in &rows {
-            let flags = permitted(&record.flag_set(row), may);
-            messages.push(self.carried(row, flags).await?);
+            messages.push(self.carried(row, record.flag_set(row)).await?);
+        }
+        // It may have taken long.
+        self.still_may(&source.account, source.mailbox, asked)
+            .await?;
+        let account = &to.place.account;
+        let rights = self.still_may(account, to.id, Rights::INSERT).await?;
+        let may = FlagRights::of(rights);
+        for message in &mut messages {
+            message.flags = permitted(&message.flags, may);
         }
         let uids: UidSet = rows.iter().map(|row| row.uid).collect();
         Ok(Some((messages, uids)))

@@ -200,7 +200,7 @@ impl User {
             return Ok(Self::nothing_selected());
         }
         for account in self.other_accounts() {
-            if account.fresh().await.is_err() {
+            if account.fresh().await.is_err() && !self.has_gone(&account).await {
                 return Ok(Unavailable.into());
             }
         }
@@ -231,7 +231,8 @@ impl User {
     /// The accounts of others of which the session may be told something: that of the
     /// mailbox that is selected, and those whose annotations it hears of.
     pub(super) fn other_accounts(&self) -> Vec<Account> {
-        let selected = self.selected.as_ref().map(|selected| &selected.account);
+        let selected = self.selected.as_ref().filter(|selected| !selected.gone);
+        let selected = selected.map(|selected| &selected.account);
         let other = selected.filter(|selected| selected.id() != self.account.id());
         let followed = self.annotations.iter();
         let followed = followed.flat_map(|annotations| annotations.others());

@@ -6,7 +6,7 @@ use crate::imap::reply::Reply;
 use crate::imap::session::Session;
 use crate::query::{Excerpt, excerpt};
 use crate::stream::StreamError;
-use account::State;
+use account::{Rights, State};
 use proto::imap::MessageUrl;
 use proto::imap::response::Code;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ impl Appending {
     /// Adds what a URL means to the message that is coming.
     pub(super) async fn url(
         &mut self,
-        session: &Session,
+        session: &mut Session,
         text: &str,
     ) -> Result<Result<(), Reply>, StreamError> {
         let bad = |why: &'static str| Ok(Err(Reply::no(Code::BadUrl(text.to_owned()), why)));
@@ -64,12 +64,13 @@ impl Appending {
     }
 }
 
-/// Where the message of a URL is, if it is one of the user's own.
+/// Where the message of a URL is, if it is one of the user's own, or of the mailbox
+/// that is selected and may be read.
 async fn find(
-    session: &Session,
+    session: &mut Session,
     url: &MessageUrl,
 ) -> Result<Option<(Arc<State>, MailboxId, Uid)>, Reply> {
-    let Some(user) = &session.user else {
+    let Some(user) = &mut session.user else {
         return Ok(None);
     };
     if let Some(server) = &url.server {
@@ -82,18 +83,22 @@ async fn find(
             return Ok(None);
         }
     }
-    let state = user.fresh().await?;
-    let mailbox = match &url.mailbox {
-        Some(Ok(name)) => state.mailbox_named(name).map(|mailbox| mailbox.id),
+    let found = match &url.mailbox {
+        Some(Ok(name)) => {
+            let state = user.fresh().await?;
+            let mailbox = state.mailbox_named(name).map(|mailbox| mailbox.id);
+            mailbox.map(|mailbox| (user.account.clone(), mailbox))
+        }
         Some(Err(_)) => None,
-        None => user.selected.as_ref().map(|selected| selected.mailbox()),
+        // Without a name it is the mailbox that is selected, whosever that is.
+        None => {
+            let rights = user.rights_now().await?;
+            let readable = rights.is_some_and(|rights| rights.has(Rights::READ));
+            let selected = user.selected.as_ref().filter(|_| readable);
+            selected.map(|selected| (selected.account.clone(), selected.mailbox()))
+        }
     };
-    // Without a name it is the mailbox that is selected, whosever that is.
-    let account = match (&url.mailbox, &user.selected) {
-        (None, Some(selected)) if !selected.barred => selected.account.clone(),
-        _ => user.account.clone(),
-    };
-    let Some(mailbox) = mailbox else {
+    let Some((account, mailbox)) = found else {
         return Ok(None);
     };
     let state = account.with_table(mailbox).await?;

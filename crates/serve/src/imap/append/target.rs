@@ -11,7 +11,7 @@ use crate::stream::Node;
 use account::{Command, FlagRights, MailboxRef, NewMessage, Outcome, Rights, Source, State};
 use proto::imap::response::{Code, Status};
 use proto::imap::{Mailbox, Replaces};
-use terms::{MailboxId, MailboxName, SequenceRange, SequenceSet, Uid};
+use terms::{MailboxId, SequenceRange, SequenceSet, Uid};
 
 /// Octets of all messages of one command at the most: what is not bound yet
 /// counts against nobody's quota.
@@ -20,7 +20,8 @@ const OCTETS_MAX: u64 = 1 << 30;
 /// Where messages go.
 pub(super) struct Target {
     account: Account,
-    name: MailboxName,
+    /// One's own by its name; another user's is the one that was found.
+    to: MailboxRef,
     /// Flags that may be set there.
     may: FlagRights,
     /// The user may read it, and so learn what became of a message there.
@@ -78,15 +79,15 @@ impl Room {
 impl Target {
     /// Where the command's messages go.
     pub(super) async fn find(
-        session: &Session,
+        session: &mut Session,
         mailbox: Mailbox,
         replaces: Option<Replaces>,
     ) -> Result<(Self, Room), Reply> {
-        let Some(user) = &session.user else {
+        let Some(user) = &mut session.user else {
             return Err(Reply::bad("log in first"));
         };
         let replaced = match replaces {
-            Some(replaces) => Some(replaced(user, replaces)?),
+            Some(replaces) => Some(replaced(user, replaces).await?),
             None => None,
         };
         let place = user.place(new_name(mailbox)?).await?;
@@ -104,8 +105,11 @@ impl Target {
             (room.octets_max, room.messages_max) = (None, None);
         }
         let target = Self {
+            to: match found.place.owner {
+                Some(_) => found.id.into(),
+                None => found.place.name.into(),
+            },
             account: found.place.account,
-            name: found.place.name,
             may: FlagRights::of(found.rights),
             readable: found.rights.has(Rights::READ),
             replaced,
@@ -118,13 +122,35 @@ impl Target {
         self.account.append_share(&node.appends)
     }
 
+    /// Whether it may still be done: the octets may have been long in coming.
+    async fn ask_again(&mut self, user: &mut User) -> Result<(), Reply> {
+        if self.replaced.is_some() {
+            may_remove(user).await?;
+        }
+        if let MailboxRef::Id(id) = self.to {
+            let rights = user.still_may(&self.account, id, Rights::INSERT).await?;
+            self.may = FlagRights::of(rights);
+            self.readable = rights.has(Rights::READ);
+        }
+        Ok(())
+    }
+
     /// The messages become durable in their mailbox, all or none.
-    pub(super) async fn bind(self, session: &mut Session, mut messages: Vec<NewMessage>) -> Reply {
+    pub(super) async fn bind(
+        mut self,
+        session: &mut Session,
+        mut messages: Vec<NewMessage>,
+    ) -> Reply {
+        if let Some(user) = &mut session.user
+            && let Err(reply) = self.ask_again(user).await
+        {
+            return reply;
+        }
         // RFC 4314 §4: flags that it may not set are left out, silently.
         for message in &mut messages {
             message.flags = permitted(&message.flags, self.may);
         }
-        let to = MailboxRef::Name(self.name);
+        let to = self.to;
         let replaces = self.replaced.is_some();
         let command = match (self.replaced, messages.first()) {
             (_, None) => return Reply::bad("there is no message"),
@@ -166,7 +192,7 @@ impl Target {
 }
 
 /// The row that a REPLACE takes out. RFC 8508 §3.
-fn replaced(user: &User, replaces: Replaces) -> Result<(MailboxId, Uid), Reply> {
+async fn replaced(user: &mut User, replaces: Replaces) -> Result<(MailboxId, Uid), Reply> {
     if user.enabled.uid_only && !replaces.uid {
         return Err(uid_required());
     }
@@ -176,10 +202,10 @@ fn replaced(user: &User, replaces: Replaces) -> Result<(MailboxId, Uid), Reply> 
     if let Some(reply) = selected.locked() {
         return Err(reply);
     }
-    let removing = Rights::DELETED.and(Rights::EXPUNGE);
-    if !selected.rights.has(removing) {
-        return Err(user.not_allowed(removing.without(selected.rights)));
-    }
+    may_remove(user).await?;
+    let Some(selected) = &user.selected else {
+        return Err(User::nothing_selected());
+    };
     let range = SequenceRange {
         first: replaces.message,
         last: replaces.message,
@@ -189,4 +215,14 @@ fn replaced(user: &User, replaces: Replaces) -> Result<(MailboxId, Uid), Reply> 
         Some(uid) => Ok((selected.mailbox(), uid)),
         None => Err(Reply::no(Code::NonExistent, "there is no such message")),
     }
+}
+
+/// Whether the user may take messages out of the mailbox that is selected.
+async fn may_remove(user: &mut User) -> Result<(), Reply> {
+    let removing = Rights::DELETED.and(Rights::EXPUNGE);
+    let rights = user.rights_now().await?.ok_or_else(Reply::gone)?;
+    if !rights.has(removing) {
+        return Err(user.not_allowed(removing.without(rights)));
+    }
+    Ok(())
 }
