@@ -2,6 +2,7 @@
 
 use crate::config::{Address, Listen, Mode, Protocol};
 use serve::Trusted;
+use serve::auth::PlaintextLogin;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -30,8 +31,8 @@ pub struct Bound {
     pub protocol: Protocol,
     /// Where it is heard: of port 0, the port that was free.
     pub address: Address,
-    /// Whether a password may come without TLS.
-    pub plaintext_login: bool,
+    /// Where a password may come without TLS.
+    pub plaintext_login: PlaintextLogin,
     /// Who says by the PROXY protocol for whom it has connected.
     pub proxies: Trusted,
     /// Who may say by XCLIENT for whom it speaks.

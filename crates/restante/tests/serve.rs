@@ -421,7 +421,7 @@ fn a_load_balancer_says_for_whom_it_has_connected() {
     let cert = certificate(directory.path());
     let listed = "proxy-protocol = [\"127.0.0.0/8\"]\n";
     let listeners = [
-        listener("imap", "127.0.0.1:0") + listed,
+        listener("imap", "127.0.0.1:0") + listed + "plaintext-login = true\n",
         listener("imaps", "127.0.0.1:0") + listed,
         listener("pop3", "127.0.0.1:0"),
         "[limits]\nconnections-per-address = 2\n".to_owned(),

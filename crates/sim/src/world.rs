@@ -4,7 +4,7 @@
 use crate::story::{Connect, Door, PASSWORD, Story, USERS};
 use account::{Hold, HoldSettings};
 use serve::accounts::{AccountName, Accounts, NameRules};
-use serve::auth::{Addition, Auth, Cost, Directory, Password};
+use serve::auth::{Addition, Auth, Cost, Directory, Password, PlaintextLogin};
 use serve::imap::Imap;
 use serve::lmtp::Lmtp;
 use serve::pop3::Pop3;
@@ -256,13 +256,13 @@ fn connector(node: Arc<Node>, directory: Directory) -> Connect {
             Door::Pop3 => env.spawn(serve::pop3::run(
                 stream,
                 Pop3 {
-                    plaintext_login: true,
+                    plaintext_login: PlaintextLogin::Always,
                     ..Pop3::new(&hostname, directory)
                 },
             )),
             Door::Imap => {
                 let mut imap = Imap::new(hostname, directory);
-                imap.plaintext_login = true;
+                imap.plaintext_login = PlaintextLogin::Always;
                 env.spawn(serve::imap::run(stream, imap))
             }
         });

@@ -6,6 +6,7 @@ use super::{
     Protocol, Tls,
 };
 use serve::accounts::AccountName;
+use serve::auth::PlaintextLogin;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -251,7 +252,8 @@ impl Reader<'_> {
                 let what = "`proxy-protocol` is of TCP, not of Unix sockets".to_owned();
                 self.fault(value("proxy-protocol"), what, Some("take it away".into()));
             }
-            let unusable = config.tls.is_none() && !listen.plaintext_login();
+            let unusable =
+                config.tls.is_none() && listen.plaintext_login() == PlaintextLogin::Never;
             if unusable && !listen.protocol.is_tls() && listen.protocol != Protocol::Lmtp {
                 let what = format!("nobody could log in at `{}`", listen.address);
                 let right = "add [tls], or plaintext-login = true where the network is trusted";
@@ -514,7 +516,7 @@ pub(super) mod tests {
     #[test]
     fn a_short_file_is_enough() {
         let config = parse(Path::new("r.toml"), &format!("data = \"/m\"\n{IMAP}")).unwrap();
-        assert!(config.listen[0].plaintext_login());
+        assert_eq!(config.listen[0].plaintext_login(), PlaintextLogin::Local);
         assert_eq!(config.limits, Limits::default());
     }
 
@@ -594,6 +596,32 @@ pub(super) mod tests {
                  where the network is trusted",
             ],
         );
+        check(
+            &format!("data = \"/m\"\n{IMAP}proxy-protocol = [\"127.0.0.1\"]\n"),
+            &[
+                "r.toml:4: nobody could log in at `127.0.0.1:143`; add [tls], or plaintext-login \
+                 = true where the network is trusted",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_password_without_tls_comes_from_here_or_where_it_is_said() {
+        let listen = |more: &str| {
+            let text = format!("data = \"/m\"\n{IMAP}{more}");
+            let config = parse(Path::new("r.toml"), &text).unwrap();
+            config.listen[0].plaintext_login()
+        };
+        let proxies = "proxy-protocol = [\"127.0.0.1\"]\nplaintext-login = true\n";
+        assert_eq!(listen(""), PlaintextLogin::Local);
+        assert_eq!(listen(proxies), PlaintextLogin::Always);
+        let tls = "[tls]\ncertificate = \"/c\"\nkey = \"/k\"\n";
+        for more in [
+            "plaintext-login = false\n",
+            "proxy-protocol = [\"127.0.0.1\"]\n",
+        ] {
+            assert_eq!(listen(&format!("{more}{tls}")), PlaintextLogin::Never);
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub use value::{
 use crate::cli::hold::{CollectBy, SeenWhen};
 use crate::span::HoldTerm;
 use serve::accounts::NameRules;
+use serve::auth::PlaintextLogin;
 use std::path::{Path, PathBuf};
 use table::table;
 
@@ -123,7 +124,8 @@ table! {
             r#""127.0.0.1:143""#;
 
         /// Whether a password may come without TLS. Without it: only where nobody
-        /// but this machine can listen in, that is on loopback and Unix sockets.
+        /// but this machine can listen in, that is on loopback and Unix sockets, and
+        /// not from clients that a load balancer there speaks for.
         Example plaintext_login "plaintext-login": Option<bool> = None, "false";
 
         /// Load balancers that say by the PROXY protocol (version 1 or 2) for whom
@@ -437,10 +439,15 @@ impl HoldDefaults {
 }
 
 impl Listen {
-    /// Whether a password may come without TLS here.
-    pub fn plaintext_login(&self) -> bool {
-        self.plaintext_login
-            .unwrap_or_else(|| self.address.is_local())
+    /// Where a password may come without TLS. Who comes by a load balancer comes from
+    /// elsewhere, also where that does not say from where (`PROXY UNKNOWN`).
+    pub fn plaintext_login(&self) -> PlaintextLogin {
+        let local = self.address.is_local() && self.proxy_protocol.0.is_empty();
+        match self.plaintext_login {
+            Some(true) => PlaintextLogin::Always,
+            None if local => PlaintextLogin::Local,
+            Some(false) | None => PlaintextLogin::Never,
+        }
     }
 }
 

@@ -65,6 +65,30 @@ impl From<LoginError> for Denied {
     }
 }
 
+/// Where a password may come without TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlaintextLogin {
+    /// Nowhere.
+    #[default]
+    Never,
+    /// From this machine alone, where nobody else can listen in: not from the client
+    /// that a load balancer on it speaks for.
+    Local,
+    /// Everywhere.
+    Always,
+}
+
+impl PlaintextLogin {
+    /// Whether it may on this connection.
+    pub fn allows(self, stream: &Stream) -> bool {
+        match self {
+            Self::Never => stream.is_secure(),
+            Self::Local => stream.is_secure() || stream.peer().is_local(),
+            Self::Always => true,
+        }
+    }
+}
+
 /// What a connection allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
@@ -79,9 +103,9 @@ pub struct Offer {
 
 impl Offer {
     /// That of a connection.
-    pub fn of(stream: &Stream, plaintext_login: bool) -> Self {
+    pub fn of(stream: &Stream, plaintext_login: PlaintextLogin) -> Self {
         Self {
-            clear: plaintext_login || stream.is_secure(),
+            clear: plaintext_login.allows(stream),
             bindable: stream.is_secure(),
             certificate: stream.peer_certificate().is_some(),
         }

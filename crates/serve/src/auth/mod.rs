@@ -23,7 +23,7 @@ pub use certificate::CertificateName;
 pub use defaults::HoldDefaults;
 pub(crate) use defaults::walk_again;
 pub use devices::NewDevice;
-pub use dialogue::{Denied, Dialogue, Next, Offer};
+pub use dialogue::{Denied, Dialogue, Next, Offer, PlaintextLogin};
 pub use directory::{Directory, LANGUAGE_SETTING, Recipient, RecipientError};
 pub use login::{Access, Login, LoginError, Protocol, hour, shown_name};
 pub use oauth::{OAuth, OAuthSettings, TokenSource};

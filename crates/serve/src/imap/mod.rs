@@ -50,7 +50,7 @@ mod uid_only;
 mod uidbatches;
 mod user;
 
-use crate::auth::Directory;
+use crate::auth::{Directory, PlaintextLogin};
 use crate::metrics::Service;
 use crate::stream::{Stream, StreamError, Tls};
 use session::{End, Session};
@@ -68,8 +68,8 @@ pub struct Imap {
     pub directory: Directory,
     /// For STARTTLS; `None`: not offered.
     pub tls: Option<Tls>,
-    /// Whether passwords are taken without TLS.
-    pub plaintext_login: bool,
+    /// Where passwords are taken without TLS.
+    pub plaintext_login: PlaintextLogin,
     /// Whether UTF8=ACCEPT is there. With it a message whose header has octets above 127
     /// is refused from sessions that have not enabled it. RFC 9755 §4.
     pub utf8_accept: bool,
@@ -84,7 +84,7 @@ impl Imap {
             hostname: hostname.into(),
             directory,
             tls: None,
-            plaintext_login: false,
+            plaintext_login: PlaintextLogin::Never,
             utf8_accept: true,
             quota_admins: Arc::default(),
         }

@@ -21,7 +21,7 @@ pub use language::{Language, Languages};
 pub use policy::{EXPIRE_SETTING, LOGIN_DELAY_SETTING, Policy, Settings, file_expire};
 pub use session::run;
 
-use crate::auth::Directory;
+use crate::auth::{Directory, PlaintextLogin};
 use crate::stream::Tls;
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ pub struct Pop3 {
     pub directory: Directory,
     /// For STLS; `None`: not offered.
     pub tls: Option<Tls>,
-    /// Whether passwords are taken without TLS.
-    pub plaintext_login: bool,
+    /// Where passwords are taken without TLS.
+    pub plaintext_login: PlaintextLogin,
     /// What the sessions of all listeners know of each other.
     pub policy: Arc<Policy>,
     /// What LANG offers. RFC 6856 §3.
@@ -50,7 +50,7 @@ impl Pop3 {
             hostname: hostname.into(),
             directory,
             tls: None,
-            plaintext_login: false,
+            plaintext_login: PlaintextLogin::Never,
             policy: Arc::default(),
             languages: Arc::default(),
         }

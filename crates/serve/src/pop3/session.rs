@@ -412,7 +412,7 @@ impl Session {
     }
 
     pub(super) fn may_send_password(&self) -> bool {
-        self.pop3.plaintext_login || self.stream.is_secure()
+        self.pop3.plaintext_login.allows(&self.stream)
     }
 
     pub(super) fn refuse_clear(&mut self) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use proto::smtp::Address;
 use serve::Trusted;
 use serve::accounts::{AccountName, NameRules};
-use serve::auth::{self, Addition, Auth, CertificateName, Cost};
+use serve::auth::{self, Addition, Auth, CertificateName, Cost, PlaintextLogin};
 use serve::imap::Imap;
 use serve::lmtp::{FOLDERS_SETTING, Lmtp, Nul, OverQuota};
 use serve::pop3::{Policy, Pop3, Settings};
@@ -58,7 +58,7 @@ pub(crate) struct World {
     servers: [Option<Server>; 2],
     tls: Tls,
     client_tls: rustls::ClientConfig,
-    plaintext_login: bool,
+    plaintext_login: PlaintextLogin,
     utf8_accept: bool,
     quota_admins: Vec<String>,
     /// What checks bearer tokens.
@@ -96,7 +96,7 @@ impl World {
             servers: [None, None],
             tls,
             client_tls,
-            plaintext_login: true,
+            plaintext_login: PlaintextLogin::Always,
             utf8_accept: true,
             quota_admins: Vec::new(),
             oauth: None,
@@ -180,7 +180,11 @@ impl World {
                 Err(format!("{account} has {found} messages in {mailbox}"))
             }
             ("plaintext-login", [answer]) => {
-                self.plaintext_login = *answer == "yes";
+                self.plaintext_login = match *answer {
+                    "yes" => PlaintextLogin::Always,
+                    "local" => PlaintextLogin::Local,
+                    _ => PlaintextLogin::Never,
+                };
                 Ok(())
             }
             ("over-quota", [answer]) => {
