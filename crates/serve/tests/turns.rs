@@ -170,3 +170,55 @@ async fn patterns_that_hurt_keep_nobody_waiting() {
         assert!(turns >= NAMES, "{turns} turns");
     }
 }
+
+/// The APPEND of so many messages.
+fn append(count: usize, message: &str) -> String {
+    let mut command = "a APPEND INBOX".to_owned();
+    for _ in 0..count {
+        command.push_str(&format!(" {{{}+}}\r\n{message}", message.len()));
+    }
+    command
+}
+
+/// A key is counted by what it takes, not the messages that are asked.
+#[tokio::test(start_paused = true)]
+async fn searches_with_many_keys_keep_nobody_waiting() {
+    let mut world = World::new();
+    world.account("alice", "secret", &[]).await.unwrap();
+    let mut wire = world.connect("imap", 1).await;
+    ask(&mut wire, "a LOGIN alice secret", "a OK").await;
+    ask(&mut wire, &append(500, "Subject: s\r\n\r\n"), "a OK").await;
+    ask(&mut wire, "a SELECT INBOX", "a OK").await;
+    ask(&mut wire, "a STORE 7 +FLAGS (there)", "a OK").await;
+    let keys: String = (0..2_000).map(|key| format!(" UNKEYWORD k{key}")).collect();
+    let command = format!("a SEARCH KEYWORD there{keys}");
+    let answer = ask(&mut wire, &command, "a OK").await;
+    assert!(answer.starts_with("* SEARCH 7\r\n"), "{answer}");
+    let command = format!("a SEARCH{keys} KEYWORD there");
+    let (answer, turns) = turns_during(ask(&mut wire, &command, "a OK")).await;
+    assert!(answer.starts_with("* SEARCH 7\r\n"), "{answer}");
+    assert!(turns >= 8, "{turns} turns");
+}
+
+/// So it is with texts, of which there are no more than a hundred.
+#[tokio::test(start_paused = true)]
+async fn searches_for_many_texts_keep_nobody_waiting() {
+    let mut world = World::new();
+    world.account("alice", "secret", &[]).await.unwrap();
+    let mut wire = world.connect("imap", 1).await;
+    ask(&mut wire, "a LOGIN alice secret", "a OK").await;
+    let message = format!("Subject: s\r\n\r\n{}", "text\r\n".repeat(9_000));
+    ask(&mut wire, &append(20, &message), "a OK").await;
+    ask(&mut wire, "a SELECT INBOX", "a OK").await;
+    // The texts are kept from now on.
+    ask(&mut wire, "a SEARCH BODY zz", "a OK").await;
+    let keys =
+        |count: usize| -> String { (0..count).map(|key| format!(" NOT BODY z{key}")).collect() };
+    let command = format!("a SEARCH{}", keys(100));
+    let (answer, turns) = turns_during(ask(&mut wire, &command, "a OK")).await;
+    assert!(answer.starts_with("* SEARCH 1 2 3 "), "{answer}");
+    assert!(turns >= 80, "{turns} turns");
+    let command = format!("a SEARCH NOT (OR SUBJECT x (ALL{}))", keys(101));
+    let answer = ask(&mut wire, &command, "a ").await;
+    assert!(answer.starts_with("a NO [LIMIT]"), "{answer}");
+}

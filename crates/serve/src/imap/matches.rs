@@ -5,7 +5,7 @@ use super::fetch::Snapshot;
 use super::message_limit::{Highest, Limited, beyond, scope};
 use super::progress::Progress;
 use super::reply::{Reply, Tell};
-use super::search::{has_modseq, numbers_in};
+use super::search::{TEXTS_MAX, has_modseq, numbers_in, texts_in};
 use super::user::User;
 use crate::query::Search;
 use crate::stream::{Stream, StreamError};
@@ -83,6 +83,10 @@ impl User {
         } else {
             Tell::ButExpunges
         };
+        if texts_in(&key) > TEXTS_MAX {
+            let text = "a search looks for that many texts at the most";
+            return Ok(Err(Reply::no(Code::Limit, text).telling(tell)));
+        }
         for set in numbers {
             // `*` in an empty mailbox is no number that is not there: it matches
             // nothing.

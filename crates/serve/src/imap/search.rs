@@ -12,6 +12,10 @@ use terms::{ModSeq, SearchKey, SequenceSet, Uid, UidSet};
 /// Numbers written before the output is relieved.
 const NUMBERS_AT_ONCE: usize = 4_000;
 
+/// Texts of BODY and TEXT in one search: each may have all bodies read, decoded and
+/// gone through.
+pub(super) const TEXTS_MAX: usize = 100;
+
 /// A SEARCH as it was asked.
 pub(super) struct Asked<'a> {
     pub(super) tag: &'a Tag,
@@ -209,6 +213,12 @@ pub(super) fn numbers_in(key: &SearchKey) -> Vec<&SequenceSet> {
             _ => None,
         })
         .collect()
+}
+
+/// How many texts are looked for in bodies.
+pub(super) fn texts_in(key: &SearchKey) -> usize {
+    let text = |key: &&&SearchKey| matches!(key, SearchKey::Body(_) | SearchKey::Text(_));
+    leaves(key).iter().filter(text).count()
 }
 
 /// Whether MODSEQ is among the criteria.

@@ -11,16 +11,24 @@ use super::derive::{derived_rows, remade};
 use super::octets::blob_size;
 use super::{BATCH_MESSAGES, Message, Messages};
 use crate::stream::{Node, StreamError};
+use crate::work::Work;
 use futures::future::BoxFuture;
 use mime::{Derived, SearchText};
 use plan::{Plan, Resolve};
+use std::sync::Arc;
 use store::{BlobError, Store};
 use terms::{InternalDate, SearchKey, Timestamp, Uid, UidSet};
 use text::{Looked, header_has, kept_field_has};
 use tracing::warn;
 
-/// Messages that are asked by their rows before another task may run.
-const ROWS_MAX: usize = 4_096;
+/// What asking a message takes, as [`Work`] counts, beside its leaves.
+const ROW_UNITS: usize = 250;
+
+/// What a leaf takes that a row answers.
+const LEAF_UNITS: usize = 10;
+
+/// What a leaf takes for each octet of the fields that are looked at.
+const FIELD_OCTET_UNITS: usize = 4;
 
 /// The texts of longer messages are not kept.
 const SEARCHABLE_OCTETS_MAX: u64 = 256 << 10;
@@ -60,30 +68,39 @@ impl Search<'_> {
         key: &SearchKey,
         messages: Messages<'m>,
     ) -> Result<Searched, StreamError> {
-        let resolve = Resolve {
+        let mut messages = messages.peekable();
+        let mut resolve = Resolve {
             last_number: self.last_number,
             last_uid: self.last_uid.map(Uid::value),
-            saved: self.saved,
+            saved: Arc::new(self.saved.cloned().unwrap_or_default()),
             now_seconds: self.now.seconds(),
+            keywords: messages.peek().map_or(&[], |first| first.keywords),
         };
-        let plan = resolve.plan(key);
+        let mut plan = resolve.plan(key);
+        let mut work = Work::default();
         let mut found = Searched::default();
         let mut open: Vec<Message<'m>> = Vec::new();
-        for (index, message) in messages.enumerate() {
-            match by_row(&plan, &message) {
+        for message in messages {
+            if !std::ptr::eq(message.keywords, resolve.keywords) {
+                // An expunged one's keywords are places in another list.
+                self.batch(&plan, &open, &mut work, &mut found).await?;
+                open.clear();
+                resolve.keywords = message.keywords;
+                plan = resolve.plan(key);
+            }
+            let mut units = ROW_UNITS;
+            match by_row(&plan, &message, &mut units) {
                 Some(true) => found.uids.insert(message.row.uid),
                 Some(false) => {}
                 None => open.push(message),
             }
+            work.done(units).await;
             if open.len() == BATCH_MESSAGES {
-                self.batch(&plan, &open, &mut found).await?;
+                self.batch(&plan, &open, &mut work, &mut found).await?;
                 open.clear();
             }
-            if index % ROWS_MAX == ROWS_MAX - 1 {
-                tokio::task::yield_now().await;
-            }
         }
-        self.batch(&plan, &open, &mut found).await?;
+        self.batch(&plan, &open, &mut work, &mut found).await?;
         Ok(found)
     }
 
@@ -92,6 +109,7 @@ impl Search<'_> {
         &self,
         plan: &Plan,
         open: &[Message<'_>],
+        work: &mut Work,
         found: &mut Searched,
     ) -> Result<(), StreamError> {
         if open.is_empty() {
@@ -101,7 +119,7 @@ impl Search<'_> {
         let derived = derived_rows(self.node, self.store, &rows).await?;
         for (message, octets) in open.iter().zip(&derived) {
             let matches = match octets {
-                Ok(octets) => self.message(plan, message, octets).await?,
+                Ok(octets) => self.message(plan, message, octets, work).await?,
                 Err(error) => Err(error.clone()),
             };
             match matches {
@@ -122,21 +140,22 @@ impl Search<'_> {
         plan: &Plan,
         message: &Message<'_>,
         octets: &[u8],
+        work: &mut Work,
     ) -> Result<Result<bool, BlobError>, StreamError> {
         let Ok(derived) = Derived::decode(octets) else {
             return Ok(Err(BlobError::Damaged(message.row.blob)));
         };
-        if let Some(matches) = by_derived(plan, message, &derived) {
+        if let Some(matches) = by_derived(plan, message, &derived, work).await {
             return Ok(Ok(matches));
         }
         if plan.looks_through_texts()
             && derived.search_text == SearchText::Missing
             && blob_size(&message.row) <= SEARCHABLE_OCTETS_MAX
         {
-            return self.searchable(plan, message).await;
+            return self.searchable(plan, message, work).await;
         }
         let looked = Looked::new(self.node, self.store, &message.row, &derived);
-        by_blob(plan, message, &looked).await
+        by_blob(plan, message, &looked, work).await
     }
 }
 
@@ -146,6 +165,7 @@ impl Search<'_> {
         &self,
         plan: &Plan,
         message: &Message<'_>,
+        work: &mut Work,
     ) -> Result<Result<bool, BlobError>, StreamError> {
         let octets = match remade(self.node, self.store, &message.row).await? {
             Ok(octets) => octets,
@@ -154,32 +174,22 @@ impl Search<'_> {
         let Ok(derived) = Derived::decode(&octets) else {
             return Ok(Err(BlobError::Damaged(message.row.blob)));
         };
-        if let Some(matches) = by_derived(plan, message, &derived) {
+        if let Some(matches) = by_derived(plan, message, &derived, work).await {
             return Ok(Ok(matches));
         }
         let looked = Looked::new(self.node, self.store, &message.row, &derived);
-        by_blob(plan, message, &looked).await
+        by_blob(plan, message, &looked, work).await
     }
 }
 
-/// What the row alone says; `None` where it cannot tell.
-fn by_row(plan: &Plan, message: &Message<'_>) -> Option<bool> {
-    evaluate(plan, &|plan| leaf_by_row(plan, message))
-}
-
-/// What the row and the derived row say.
-fn by_derived(plan: &Plan, message: &Message<'_>, derived: &Derived<'_>) -> Option<bool> {
-    evaluate(plan, &|plan| leaf_by_derived(plan, message, derived))
-}
-
-/// True or false as soon as the leaves that can be answered decide it.
-fn evaluate(plan: &Plan, leaf: &impl Fn(&Plan) -> Option<bool>) -> Option<bool> {
+/// What the row alone says; `None` where it cannot tell. Adds to `units` what that
+/// takes.
+fn by_row(plan: &Plan, message: &Message<'_>, units: &mut usize) -> Option<bool> {
     match plan {
-        Plan::Constant(value) => Some(*value),
         Plan::And(plans) => {
             let mut all = Some(true);
             for plan in plans {
-                match evaluate(plan, leaf) {
+                match by_row(plan, message, units) {
                     Some(false) => return Some(false),
                     Some(true) => {}
                     None => all = None,
@@ -187,21 +197,78 @@ fn evaluate(plan: &Plan, leaf: &impl Fn(&Plan) -> Option<bool>) -> Option<bool> 
             }
             all
         }
-        Plan::Or(one, other) => match evaluate(one, leaf) {
+        Plan::Or(one, other) => match by_row(one, message, units) {
             Some(true) => Some(true),
-            Some(false) => evaluate(other, leaf),
-            None => evaluate(other, leaf).filter(|matches| *matches),
+            Some(false) => by_row(other, message, units),
+            None => by_row(other, message, units).filter(|matches| *matches),
         },
-        Plan::Not(plan) => evaluate(plan, leaf).map(|matches| !matches),
-        plan => leaf(plan),
+        Plan::Not(plan) => by_row(plan, message, units).map(|matches| !matches),
+        plan => {
+            *units += LEAF_UNITS;
+            leaf_by_row(plan, message)
+        }
     }
+}
+
+/// What the row and the derived row say: true or false as soon as the leaves that can
+/// be answered decide it. Others have their turn meanwhile.
+async fn by_derived(
+    plan: &Plan,
+    message: &Message<'_>,
+    derived: &Derived<'_>,
+    work: &mut Work,
+) -> Option<bool> {
+    // Boxed is what recurses alone.
+    match plan {
+        Plan::And(_) | Plan::Or(..) => combined(plan, message, derived, work).await,
+        Plan::Not(plan) => match &**plan {
+            plan @ (Plan::And(_) | Plan::Or(..) | Plan::Not(_)) => {
+                combined(plan, message, derived, work).await
+            }
+            plan => leaf_by_derived(plan, message, derived, work).await,
+        }
+        .map(|matches| !matches),
+        plan => leaf_by_derived(plan, message, derived, work).await,
+    }
+}
+
+/// The same of keys that are made of others.
+fn combined<'a>(
+    plan: &'a Plan,
+    message: &'a Message<'a>,
+    derived: &'a Derived<'a>,
+    work: &'a mut Work,
+) -> BoxFuture<'a, Option<bool>> {
+    Box::pin(async move {
+        match plan {
+            Plan::And(plans) => {
+                let mut all = Some(true);
+                for plan in plans {
+                    match by_derived(plan, message, derived, work).await {
+                        Some(false) => return Some(false),
+                        Some(true) => {}
+                        None => all = None,
+                    }
+                }
+                all
+            }
+            Plan::Or(one, other) => match by_derived(one, message, derived, work).await {
+                Some(true) => Some(true),
+                one => by_derived(other, message, derived, work)
+                    .await
+                    .filter(|matches| *matches || one.is_some()),
+            },
+            plan => by_derived(plan, message, derived, work).await,
+        }
+    })
 }
 
 fn leaf_by_row(plan: &Plan, message: &Message<'_>) -> Option<bool> {
     let row = &message.row;
     Some(match plan {
+        Plan::Constant(value) => *value,
         Plan::Flag(flag) => row.flags.has(*flag),
-        Plan::Keyword(keyword) => message.keywords().any(|one| one == keyword),
+        Plan::Keyword(place) => row.keywords.binary_search(place).is_ok(),
         Plan::Recent => message.is_recent,
         Plan::Numbers(set) => Uid::new(message.number).is_some_and(|number| set.contains(number)),
         Plan::Uids(set) => set.contains(row.uid),
@@ -218,26 +285,45 @@ fn leaf_by_row(plan: &Plan, message: &Message<'_>) -> Option<bool> {
     })
 }
 
-fn leaf_by_derived(plan: &Plan, message: &Message<'_>, derived: &Derived<'_>) -> Option<bool> {
-    match plan {
+async fn leaf_by_derived(
+    plan: &Plan,
+    message: &Message<'_>,
+    derived: &Derived<'_>,
+    work: &mut Work,
+) -> Option<bool> {
+    let prefix_units = message.row.prefix.len() * FIELD_OCTET_UNITS;
+    let (matches, units) = match plan {
         Plan::SentDate(compare) => {
-            Some(derived.sent.is_some_and(|sent| compare.holds(sent.date())))
+            let holds = derived.sent.is_some_and(|sent| compare.holds(sent.date()));
+            (Some(holds), LEAF_UNITS)
         }
-        Plan::Header(names, needle) => kept_field_has(&message.row, derived, names, needle),
+        Plan::Header(names, needle) => (
+            kept_field_has(&message.row, derived, names, needle),
+            prefix_units + header_units(derived),
+        ),
         Plan::Body(needle) => match derived.search_text {
-            SearchText::Kept { body, .. } => Some(needle.is_in_folded(body)),
-            SearchText::Missing | SearchText::TooLong => None,
+            SearchText::Kept { body, .. } => (Some(needle.is_in_folded(body)), body.len()),
+            SearchText::Missing | SearchText::TooLong => (None, LEAF_UNITS),
         },
         Plan::Text(needle) => match derived.search_text {
-            SearchText::Kept { header, body } => Some(
-                needle.is_in_folded(header)
+            SearchText::Kept { header, body } => {
+                let found = needle.is_in_folded(header)
                     || needle.is_in_folded(body)
-                    || header_has(message.row.prefix, needle),
-            ),
-            SearchText::Missing | SearchText::TooLong => None,
+                    || header_has(message.row.prefix, needle);
+                (Some(found), header.len() + body.len() + prefix_units)
+            }
+            SearchText::Missing | SearchText::TooLong => (None, LEAF_UNITS),
         },
-        plan => leaf_by_row(plan, message),
-    }
+        plan => (leaf_by_row(plan, message), LEAF_UNITS),
+    };
+    work.done(units).await;
+    matches
+}
+
+/// What the fields take that are kept of a header, which are no more than all of it.
+fn header_units(derived: &Derived<'_>) -> usize {
+    let octets = usize::try_from(derived.header_length).unwrap_or(usize::MAX);
+    octets.saturating_mul(FIELD_OCTET_UNITS)
 }
 
 /// What is left: reads the blob for what nothing else answers. Boxed, because it
@@ -246,15 +332,16 @@ fn by_blob<'a>(
     plan: &'a Plan,
     message: &'a Message<'a>,
     looked: &'a Looked<'a>,
+    work: &'a mut Work,
 ) -> BoxFuture<'a, Result<Result<bool, BlobError>, StreamError>> {
     Box::pin(async move {
-        if let Some(matches) = by_derived(plan, message, looked.derived) {
+        if let Some(matches) = by_derived(plan, message, looked.derived, work).await {
             return Ok(Ok(matches));
         }
         match plan {
             Plan::And(plans) => {
                 for plan in plans {
-                    let matches = by_blob(plan, message, looked).await?;
+                    let matches = by_blob(plan, message, looked, work).await?;
                     if !matches!(matches, Ok(true)) {
                         return Ok(matches);
                     }
@@ -262,19 +349,19 @@ fn by_blob<'a>(
                 Ok(Ok(true))
             }
             Plan::Or(one, other) => {
-                let matches = by_blob(one, message, looked).await?;
+                let matches = by_blob(one, message, looked, work).await?;
                 if !matches!(matches, Ok(false)) {
                     return Ok(matches);
                 }
-                by_blob(other, message, looked).await
+                by_blob(other, message, looked, work).await
             }
             Plan::Not(plan) => {
-                let matches = by_blob(plan, message, looked).await?;
+                let matches = by_blob(plan, message, looked, work).await?;
                 Ok(matches.map(|matches| !matches))
             }
-            Plan::Header(names, needle) => looked.field_has(names, needle).await,
-            Plan::Body(needle) => looked.body_has(needle).await,
-            Plan::Text(needle) => looked.text_has(needle).await,
+            Plan::Header(names, needle) => looked.field_has(names, needle, work).await,
+            Plan::Body(needle) => looked.body_has(needle, work).await,
+            Plan::Text(needle) => looked.text_has(needle, work).await,
             _ => Ok(Ok(false)),
         }
     })

@@ -1,6 +1,7 @@
 //! A search key made ready: sets resolved, texts folded.
 
 use super::fold::Needle;
+use std::sync::Arc;
 use terms::{Date, Flag, Keyword, ModSeq, SearchKey, SequenceSet, SystemFlag, UidSet};
 
 /// What a key asks of a message.
@@ -12,10 +13,12 @@ pub(super) enum Plan {
     Or(Box<Plan>, Box<Plan>),
     Not(Box<Plan>),
     Flag(SystemFlag),
-    Keyword(Keyword),
+    /// By its place among the mailbox's keywords.
+    Keyword(u16),
     Recent,
     Numbers(UidSet),
-    Uids(UidSet),
+    /// Shared by all keys that stand for the same.
+    Uids(Arc<UidSet>),
     InternalDate(Compare),
     SentDate(Compare),
     SaveDate(Compare),
@@ -56,7 +59,9 @@ pub(super) struct Resolve<'a> {
     pub(super) last_number: Option<u32>,
     pub(super) last_uid: Option<u32>,
     /// What `$` stands for, as UIDs.
-    pub(super) saved: Option<&'a UidSet>,
+    pub(super) saved: Arc<UidSet>,
+    /// What the messages' keywords are places in.
+    pub(super) keywords: &'a [Keyword],
     pub(super) now_seconds: i64,
 }
 
@@ -82,16 +87,14 @@ impl Resolve<'_> {
             }
             SearchKey::Not(key) => not(self.plan(key)),
             SearchKey::Flag(Flag::System(flag)) => Plan::Flag(*flag),
-            SearchKey::Flag(Flag::Keyword(keyword)) => Plan::Keyword(keyword.clone()),
+            SearchKey::Flag(Flag::Keyword(keyword)) => self.keyword(keyword),
             SearchKey::Recent => Plan::Recent,
             SearchKey::New => Plan::And(vec![Plan::Recent, not(Plan::Flag(SystemFlag::Seen))]),
             SearchKey::Old => not(Plan::Recent),
             SearchKey::Sequence(SequenceSet::SavedResult)
-            | SearchKey::Uid(SequenceSet::SavedResult) => {
-                Plan::Uids(self.saved.cloned().unwrap_or_default())
-            }
+            | SearchKey::Uid(SequenceSet::SavedResult) => Plan::Uids(Arc::clone(&self.saved)),
             SearchKey::Sequence(set) => Plan::Numbers(set.resolve(self.last_number)),
-            SearchKey::Uid(set) => Plan::Uids(set.resolve(self.last_uid)),
+            SearchKey::Uid(set) => Plan::Uids(Arc::new(set.resolve(self.last_uid))),
             SearchKey::Before(day) => Plan::InternalDate(Compare::Before(*day)),
             SearchKey::On(day) => Plan::InternalDate(Compare::On(*day)),
             SearchKey::Since(day) => Plan::InternalDate(Compare::Since(*day)),
@@ -115,6 +118,13 @@ impl Resolve<'_> {
             SearchKey::Body(text) => Plan::Body(Needle::new(text)),
             SearchKey::Text(text) => Plan::Text(Needle::new(text)),
         }
+    }
+
+    /// One that no message of the mailbox has ever had is not looked for.
+    fn keyword(&self, keyword: &Keyword) -> Plan {
+        let place = self.keywords.iter().position(|known| known == keyword);
+        let place = place.and_then(|place| u16::try_from(place).ok());
+        place.map_or(Plan::Constant(false), Plan::Keyword)
     }
 
     fn seconds_ago(&self, seconds: u32) -> i64 {

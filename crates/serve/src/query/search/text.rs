@@ -4,6 +4,7 @@ use super::fold::Needle;
 use crate::query::derive::{Held, compute, held_range};
 use crate::query::octets::blob_size;
 use crate::stream::{Node, StreamError};
+use crate::work::Work;
 use account::Row;
 use mime::{Derived, Fields, Part, TextPart, decode_text, decode_words, html_to_text, pick_fields};
 use std::ops::Range;
@@ -12,6 +13,9 @@ use store::{BlobError, Store};
 
 /// How many octets decoding and folding one octet of text takes.
 const TEXT_FACTOR: u64 = 4;
+
+/// What decoding an octet and looking at it takes, as [`Work`] counts.
+const OCTET_UNITS: usize = 8;
 
 /// Messages up to this are read once and as a whole.
 const WHOLE_OCTETS: u64 = 256 << 10;
@@ -76,7 +80,12 @@ impl<'a> Looked<'a> {
     }
 
     /// Whether a field of that name has the text, by the blob's header.
-    pub(super) async fn field_has(&self, names: &[String], needle: &Needle) -> Found {
+    pub(super) async fn field_has(
+        &self,
+        names: &[String],
+        needle: &Needle,
+        work: &mut Work,
+    ) -> Found {
         let mut fields = Vec::new();
         pick_fields(self.row.prefix, names, false, &mut fields);
         if any_value_has(&fields, needle) {
@@ -84,7 +93,7 @@ impl<'a> Looked<'a> {
         }
         let (names, needle) = (names.to_vec(), needle.clone());
         let header = 0..self.derived.header_length;
-        self.look(header, move |header| {
+        self.look(header, work, move |header| {
             let mut fields = Vec::new();
             pick_fields(header, &names, false, &mut fields);
             any_value_has(&fields, &needle)
@@ -93,30 +102,30 @@ impl<'a> Looked<'a> {
     }
 
     /// Whether the header or the body has the text. RFC 9051 §6.4.4, TEXT.
-    pub(super) async fn text_has(&self, needle: &Needle) -> Found {
+    pub(super) async fn text_has(&self, needle: &Needle, work: &mut Work) -> Found {
         if header_has(self.row.prefix, needle) {
             return Ok(Ok(true));
         }
         let header = 0..self.derived.header_length;
-        let header = self.header_has(header, needle).await?;
+        let header = self.header_has(header, needle, work).await?;
         if !matches!(header, Ok(false)) {
             return Ok(header);
         }
-        self.body_has(needle).await
+        self.body_has(needle, work).await
     }
 
     /// Whether the body has the text: the texts in it, decoded, and the headers
     /// of the messages and parts in it.
-    pub(super) async fn body_has(&self, needle: &Needle) -> Found {
+    pub(super) async fn body_has(&self, needle: &Needle, work: &mut Work) -> Found {
         let parts = self.derived.parts();
         for (index, part) in parts.iter().enumerate() {
             if index > 0 {
-                let header = self.header_has(part.header.clone(), needle).await?;
+                let header = self.header_has(part.header.clone(), needle, work).await?;
                 if !matches!(header, Ok(false)) {
                     return Ok(header);
                 }
             }
-            let body = self.part_has(part, needle).await?;
+            let body = self.part_has(part, needle, work).await?;
             if !matches!(body, Ok(false)) {
                 return Ok(body);
             }
@@ -124,18 +133,18 @@ impl<'a> Looked<'a> {
         Ok(Ok(false))
     }
 
-    async fn header_has(&self, range: Range<u64>, needle: &Needle) -> Found {
+    async fn header_has(&self, range: Range<u64>, needle: &Needle, work: &mut Work) -> Found {
         let needle = needle.clone();
-        self.look(range, move |header| header_has(header, &needle))
+        self.look(range, work, move |header| header_has(header, &needle))
             .await
     }
 
-    async fn part_has(&self, part: &Part, needle: &Needle) -> Found {
+    async fn part_has(&self, part: &Part, needle: &Needle, work: &mut Work) -> Found {
         let Some(TextPart { is_html, charset }) = part.text.clone() else {
             return Ok(Ok(false));
         };
         let (needle, encoding) = (needle.clone(), part.encoding);
-        self.look(part.body.clone(), move |body| {
+        self.look(part.body.clone(), work, move |body| {
             let text = decode_text(body, encoding, &charset);
             // What HTML shows may be written otherwise: entities, tags in words.
             needle.is_in(&text) || is_html && needle.is_in(&html_to_text(&text))
@@ -147,6 +156,7 @@ impl<'a> Looked<'a> {
     async fn look(
         &self,
         range: Range<u64>,
+        done: &mut Work,
         work: impl FnOnce(&[u8]) -> bool + Send + 'static,
     ) -> Found {
         let octets = match self.octets(range).await? {
@@ -154,6 +164,7 @@ impl<'a> Looked<'a> {
             Err(error) => return Ok(Err(error)),
         };
         let found = compute(self.node, &octets, work).await;
+        done.done(octets.len().saturating_mul(OCTET_UNITS)).await;
         Ok(found.ok_or_else(|| BlobError::Failed("it cannot be decoded".to_owned())))
     }
 
