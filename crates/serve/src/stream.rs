@@ -55,6 +55,10 @@ pub struct Node {
     /// come: half, so that clients who announce much and send nothing leave the
     /// other half to everybody else.
     pub appends: Octets,
+    /// Those of them that FETCH and SEARCH may hold for what they decode, until the peer
+    /// has taken it: a quarter, so that peers who take nothing keep no mail from coming
+    /// in.
+    pub readings: Octets,
     /// Whether the wall clock is believed.
     pub clock: Clock,
     /// What the hold has done.
@@ -76,6 +80,7 @@ impl Node {
         Arc::new(Self {
             octets: Octets::new(limits.octets_in_flight_max),
             appends: Octets::new(limits.octets_in_flight_max / 2),
+            readings: Octets::new(limits.octets_in_flight_max / 4),
             clock: Clock::new(env.now(), env.elapsed()),
             sweeps: Sweeps::default(),
             metrics: Metrics::default(),

@@ -90,8 +90,11 @@ async fn make_by(
 /// Octets in memory, counted as in flight while they are there.
 pub(super) struct Held {
     octets: Bytes,
-    held: Option<OctetsHeld>,
+    held: Option<Taken>,
 }
+
+/// Of [`Node::readings`] and of [`Node::octets`].
+type Taken = [OctetsHeld; 2];
 
 impl Held {
     /// A part of them, which counts with the whole; `None` where they end before.
@@ -106,7 +109,7 @@ impl Held {
     /// What was made of them, counted in their place.
     pub(super) fn made(self, octets: Vec<u8>) -> Made {
         let mut held = self.held;
-        if let Some(held) = &mut held {
+        for held in held.iter_mut().flatten() {
             held.keep(octets.capacity());
         }
         Made {
@@ -119,7 +122,7 @@ impl Held {
 /// Octets for the peer, counted as in flight until it has taken them.
 pub(super) struct Made {
     pub(super) octets: Vec<u8>,
-    _held: Option<OctetsHeld>,
+    _held: Option<Taken>,
 }
 
 impl From<Vec<u8>> for Made {
@@ -159,14 +162,15 @@ pub(super) async fn held_range(
 ) -> Result<Result<Held, BlobError>, StreamError> {
     let count = range.end.saturating_sub(range.start).saturating_mul(factor);
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let held = match node.octets.try_take(count) {
-        Some(held) => held,
-        None => node
-            .env
-            .timeout(node.limits.octets_wait, node.octets.take(count))
-            .await
-            .map_err(|_| StreamError::Crowded)?,
+    let held = async {
+        [
+            node.readings.take(count).await,
+            node.octets.take(count).await,
+        ]
     };
+    let wait = node.limits.octets_wait;
+    let held = node.env.timeout(wait, Box::pin(held)).await;
+    let held = held.map_err(|_| StreamError::Crowded)?;
     Ok(blob_range(source, row, range).await.map(|octets| Held {
         octets,
         held: Some(held),

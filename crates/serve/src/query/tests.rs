@@ -246,8 +246,10 @@ async fn decoded_octets_count_until_they_are_taken() {
     };
     let (_, fetched) = mailbox.fetch(&[item(None)]).await;
     assert_eq!(fetched, Fetched::default());
-    let octets = &mailbox.node.octets;
+    let (octets, readings) = (&mailbox.node.octets, &mailbox.node.readings);
     assert_eq!(octets.free(), octets.max());
+    // However many take nothing, others have room for what comes in.
+    assert!(readings.max() <= octets.max() / 4);
 
     let (mut stream, mut peer) = Stream::memory(Arc::clone(&mailbox.node), 4_096);
     let (items, rows) = ([item(None)], mailbox.rows());
@@ -261,7 +263,9 @@ async fn decoded_octets_count_until_they_are_taken() {
     let run = fetch.run(&mut stream, Box::new(rows.into_iter()));
     let begun = async {
         peer.read_exact(&mut [0; 100]).await.unwrap();
-        octets.max() - octets.free()
+        let held = octets.max() - octets.free();
+        assert_eq!(readings.max() - readings.free(), held);
+        held
     };
     tokio::select! {
         biased;
@@ -269,6 +273,7 @@ async fn decoded_octets_count_until_they_are_taken() {
         held = begun => assert!((3_000_000..3_100_000).contains(&held), "{held}"),
     }
     assert_eq!(octets.free(), octets.max());
+    assert_eq!(readings.free(), readings.max());
 }
 
 #[tokio::test]
