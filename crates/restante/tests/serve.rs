@@ -487,7 +487,8 @@ fn only_who_is_listed_says_for_whom_it_has_connected() {
     let cert = certificate(directory.path());
     let listeners = [
         listener("imaps", "127.0.0.1:0") + "proxy-protocol = [\"127.0.0.1\"]\n",
-        listener("imap", "127.0.0.1:0") + "proxy-protocol = [\"192.0.2.0/24\"]\n",
+        listener("imap", "127.0.0.1:0")
+            + "proxy-protocol = [\"192.0.2.0/24\"]\nplaintext-login = true\n",
     ];
     let config = config(directory.path(), &listeners.concat());
     let mut server = Server::start(&mut command(&["serve", "--config", &config]));
