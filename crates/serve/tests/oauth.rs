@@ -459,6 +459,8 @@ async fn the_user_name_says_which_device_polls() {
     }
     let token = signer.sign(&claims(&world, &issuer, &json!({})));
     for (name, expected) in [
+        // From here on her program without a device of its own is waited for.
+        ("a=alice", "+OK 1 messages"),
         ("a=alice+phone", "+OK 1 messages"),
         // What the telephone has collected is there for the others.
         ("a=alice", "+OK 1 messages"),
