@@ -56,6 +56,11 @@ impl Device {
         self.protocols.pop3 && !self.may_not_delete && self.revoked.is_none()
     }
 
+    /// Whether a program has logged in with it.
+    pub(crate) fn was_used(&self) -> bool {
+        self.last_poll.is_some() || !self.collected.is_empty() || !self.read.is_empty()
+    }
+
     /// When it last was heard of.
     pub fn heard(&self) -> Timestamp {
         self.last_poll

@@ -56,14 +56,8 @@ pub(super) fn create_account(
         pop3: true,
         imap: true,
     };
-    // Nobody has said that there is a program without a device of its own: it counts
-    // once it has been heard of, as one that was forgotten does.
-    let default = Device {
-        forgotten: Some(now),
-        ..device(DeviceId::DEFAULT, "default", both, now)
-    };
     draft.push(Change::DeviceSet {
-        device: default,
+        device: device(DeviceId::DEFAULT, "default", both, now),
         clocks: Vec::new(),
     });
     Ok(draft.decision(Outcome::Done))
@@ -185,7 +179,8 @@ pub(super) fn declare_device(
     }
     let id = state.root.next_device;
     let mut draft = Draft::new(state);
-    draft.push(Change::DeviceSet {
+    let mut after = state.clone();
+    let declared = Change::DeviceSet {
         device: Device {
             expires,
             may_not_delete,
@@ -193,8 +188,38 @@ pub(super) fn declare_device(
         },
         // A device declared later stops no running clock.
         clocks: Vec::new(),
-    });
+    };
+    draft.push_on(&mut after, declared);
+    forget_unused_default(&mut draft, &mut after, now)?;
     Ok(draft.decision(Outcome::DeviceDeclared { device: id }))
+}
+
+/// Who has given two programs a device of their own has none without: mail waits for
+/// that no longer, unless it has been heard of, and then only once it is.
+fn forget_unused_default(
+    draft: &mut Draft,
+    after: &mut State,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let counting = after.devices().filter(|device| device.counts());
+    if counting
+        .filter(|device| device.id != DeviceId::DEFAULT)
+        .count()
+        < 2
+    {
+        return Ok(());
+    }
+    let default = after.device(DeviceId::DEFAULT);
+    match default.filter(|default| default.counts() && !default.was_used()) {
+        Some(default) => {
+            let forgotten = Device {
+                forgotten: Some(now),
+                ..default.record()
+            };
+            sweep::device_gone(draft, after, forgotten, now)
+        }
+        None => Ok(()),
+    }
 }
 
 pub(super) fn revoke_device(

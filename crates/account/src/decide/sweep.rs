@@ -167,9 +167,7 @@ fn warned(device: &Device) -> Option<Timestamp> {
 /// other devices have collected what waits for it. The default device of somebody
 /// who never uses POP3 goes without a word.
 fn is_missed(state: &State, device: &Device) -> bool {
-    device.last_poll.is_some()
-        || !device.collected.is_empty()
-        || !device.read.is_empty()
+    device.was_used()
         || state.devices().any(|other| {
             let has = !other.collected.is_empty() || !other.read.is_empty();
             other.id != device.id && other.collects() && has

@@ -816,12 +816,16 @@ fn a_device_that_was_never_used_lets_nothing_go() {
     assert_eq!(next_due(&house.state), None);
 }
 
-/// Who gives each program a device of its own waits for no other: the default device
-/// counts from its first login on, sees all that is in INBOX then and stops no clock.
+/// Who gives two programs devices of their own waits for no other: the default device
+/// counts from its first login on then, sees all that is in INBOX and stops no clock.
+/// With one alone it is waited for: it may be the other program's.
 #[test]
-fn the_default_device_counts_once_it_has_been_heard_of() {
+fn the_default_device_counts_where_it_is_used() {
     let mut house = House::with_hold(hold(Hold::Span(86_400)));
-    let (home, phone) = (house.device("home"), house.device("phone"));
+    let home = house.device("home");
+    assert!(house.state.device(DeviceId::DEFAULT).unwrap().counts());
+    let phone = house.device("phone");
+    assert!(!house.state.device(DeviceId::DEFAULT).unwrap().counts());
     house.deliver(100).unwrap();
     house.collect(home, Collect::Dele);
     assert!(house.state.clock(terms::EmailNumber(1)).is_none());

@@ -263,11 +263,10 @@ impl Months {
             .unwrap();
         let archive = house.state.mailbox_for(SpecialUse::Archive).unwrap().id;
         let now = house.now.0;
-        // It counts from when it is heard of.
         let default = Program {
             may_delete: true,
             revoked: false,
-            forgotten: true,
+            forgotten: false,
             used: false,
             heard: now,
             told: None,
@@ -744,6 +743,17 @@ impl Months {
             told: None,
         };
         self.model.programs.insert(device.0, program);
+        // Two have devices of their own: nobody waits for the one that none has used.
+        let model = &mut self.model;
+        let waited = |p: &Program| p.takes() && !p.forgotten;
+        let others = model.programs.iter();
+        let others = others.filter(|(id, p)| **id != 1 && waited(p)).count();
+        if others >= 2 && waited(&model.programs[&1]) && !model.programs[&1].used {
+            model.programs.get_mut(&1).unwrap().forgotten = true;
+            if model.settle() {
+                model.changed = Some(model.now);
+            }
+        }
         self.compare(|_, _| false);
     }
 
